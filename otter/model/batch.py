@@ -93,6 +93,16 @@ class Transaction(Wire, frozen=True):
     part: Part = Part.WHOLE
 
 
+class Statement(Wire, frozen=True):
+    """A statement the binlog holds as text: DDL. ``schema`` is the default database it ran in."""
+
+    gtid: str
+    position: Position
+    committed: float
+    schema: str
+    sql: str
+
+
 class Batch(Wire, frozen=True):
     """What travels: a run of transactions in commit order, with the definitions their images need.
 
