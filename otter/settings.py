@@ -143,6 +143,19 @@ def load(role: str, home: Path, environ: Mapping[str, str] | None = None) -> Set
     return Settings(role, home, values)
 
 
+def origins(home: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Where each setting's value comes from: ``environment NAME``, the properties file, or ``default``."""
+    environ = os.environ if environ is None else environ
+    file = home.resolve() / "conf" / "otter.properties"
+    given = _read(file)
+    return {
+        setting.name: f"environment {setting.env}"
+        if setting.env in environ
+        else (str(file) if setting.name in given else "default")
+        for setting in SETTINGS
+    }
+
+
 def _read(file: Path) -> dict[str, str]:
     if not file.exists():
         return {}
