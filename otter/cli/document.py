@@ -12,8 +12,17 @@ from typing import Any
 import msgspec
 import yaml
 
-from otter.errors import BadConfig
+from otter.errors import BadConfig, OtterError
 from otter.model.config import REMOVED_PARAMETERS, Document
+
+
+class BadDocument(BadConfig):
+    """Something in the file cannot be used: ``where`` is ``file:line`` with the field, ``what`` is wrong with it."""
+
+    def __init__(self, where: str, what: str, hint: str = "") -> None:
+        OtterError.__init__(self, f"{where}: {what}", hint)
+        self.field = where
+        self.value = what
 
 
 class _Loader(yaml.SafeLoader):
@@ -29,16 +38,16 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?(?:0|[
 
 
 def read(text: str, name: str) -> Document:
-    """The document in ``text``; raises BadConfig with ``name:line`` and what is wrong there."""
+    """The document in ``text``; raises BadDocument with ``name:line`` and what is wrong there."""
     try:
         tree = yaml.compose(text, Loader=_Loader)
         plain = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line = mark.line + 1 if mark else 1
-        raise BadConfig(f"{name}:{line}", error.problem or "YAML", "this is not valid YAML at that line") from None
+        raise BadDocument(f"{name}:{line}", f"not valid YAML: {error.problem or error}") from None
     except yaml.YAMLError as error:
-        raise BadConfig(name, "YAML", str(error)) from None
+        raise BadDocument(name, f"not valid YAML: {error}") from None
     try:
         return msgspec.convert(plain or {}, Document)
     except msgspec.ValidationError as error:
@@ -46,7 +55,7 @@ def read(text: str, name: str) -> Document:
         raise _bad(name, tree, what, path.rstrip("`")) from None
 
 
-def _bad(name: str, tree: yaml.Node | None, what: str, path: str) -> BadConfig:
+def _bad(name: str, tree: yaml.Node | None, what: str, path: str) -> BadDocument:
     steps = re.findall(r"\.(\w+)|\[(\d+)\]", path)
     keys: list[str | int] = [int(index) if index else key for key, index in steps]
     unknown = re.search(r"unknown field `([^`]+)`", what)
@@ -57,9 +66,8 @@ def _bad(name: str, tree: yaml.Node | None, what: str, path: str) -> BadConfig:
             what = f"this parameter of Otter is gone: {advice}"
     where = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).lstrip(".") or "the document"
     node = _at(tree, keys)
-    value = node.value if isinstance(node, yaml.ScalarNode) and "password" not in where.lower() else "..."
     line = f":{node.start_mark.line + 1}" if node else ""
-    return BadConfig(f"{name}{line}: {where}", value, what)
+    return BadDocument(f"{name}{line}: {where}", what, "docs/yaml.md lists the fields, conf/example.yaml shows them")
 
 
 def _at(node: yaml.Node | None, keys: list[str | int]) -> yaml.Node | None:
