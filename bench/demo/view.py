@@ -87,7 +87,8 @@ def _pipeline(each: PipelineView, now: float) -> Panel:
         (view.seconds(each.delay), "bold"), f" ({percentiles(each)})\n",
         f"batches: {each.batches_memory} by memory, {each.batches_inline} inline, ",
         (f"{each.batches_file} files pulled by aria2", "bold"),
-        f"   on their way: {len(each.in_flight)}\nmainstem {each.mainstem or 'nobody'}, loads on {each.loader or 'nobody'}",
+        f"   on their way: {len(each.in_flight)}\n"
+        f"mainstem {each.mainstem or 'nobody'}, loads on {each.loader or 'nobody'}",
     )  # fmt: skip
     parts: list[RenderableType] = [figures, stages]
     if each.last_error:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+import otter
 from otter.cli import apply, channel, doctor, export, failure, inspect, manager, node, settings, status, wait
 
 EPILOG = """\b
@@ -45,9 +46,7 @@ app.command("settings")(settings.settings)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version  # noqa: PLC0415 - 10 ms that no other command needs
-
-        typer.echo(f"otter {version('otter-replicator')}")
+        typer.echo(f"otter {otter.__version__}")
         raise typer.Exit
 
 

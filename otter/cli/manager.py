@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import Annotated
@@ -25,13 +26,11 @@ def default(context: typer.Context, home: Home = None) -> None:
 @app.command("run")
 def run(home: Home = None) -> None:
     """Serve the console and API until SIGTERM."""
-    from asyncio import run as run_async  # noqa: PLC0415 - start time of the other commands
-
-    from otter.manager import app as manager  # noqa: PLC0415
-
     loaded = settings.load("manager", home_folder(home))
     logs.setup("manager", loaded.home, loaded["otter.log.level"])
-    raise typer.Exit(run_async(manager.run(loaded)))
+    from otter.manager import app as manager  # noqa: PLC0415 - start time of the other commands
+
+    raise typer.Exit(asyncio.run(manager.run(loaded)))
 
 
 @app.command("init")
@@ -50,12 +49,13 @@ def init(
     Safe to repeat: what exists is kept. Without a password, the console asks for one at the first login.
       otter manager init --home /srv/manager --admin-password-file secret.txt
     """
-    from otter.manager import app as manager  # noqa: PLC0415 - start time of the other commands
-
     folder = home_folder(home)
     (folder / "conf").mkdir(exist_ok=True)
     loaded = settings.load("manager", folder)
-    manager.init(loaded, _password(password_file))
+    password = _password(password_file)
+    from otter.manager import app as manager  # noqa: PLC0415 - start time of the other commands
+
+    manager.init(loaded, password)
     typer.echo(f"manager in {folder} is ready: conf/admin.token is for commands, and nodes need a copy of")
     typer.echo(f"{loaded.path('otter.cluster.keyFile')}. Start it with `otter manager` or bin/startup.sh manager.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from pathlib import Path
 from typing import Annotated
@@ -28,14 +29,12 @@ def default(context: typer.Context, home: Home = None) -> None:
 @app.command("run")
 def run(home: Home = None) -> None:
     """Work until SIGTERM (finishes the batches on their way); a second SIGTERM ends at once."""
-    from asyncio import run as run_async  # noqa: PLC0415 - start time of the other commands
-
-    from otter.node import app as node  # noqa: PLC0415
-
     loaded = settings.load("node", home_folder(home))
     nid = read_nid(loaded.conf / "nid")
     logs.setup("node", loaded.home, loaded["otter.log.level"])
-    raise typer.Exit(run_async(node.run(loaded, nid)))
+    from otter.node import app as node  # noqa: PLC0415 - start time of the other commands
+
+    raise typer.Exit(asyncio.run(node.run(loaded, nid)))
 
 
 def read_nid(file: Path) -> int:

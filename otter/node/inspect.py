@@ -19,9 +19,9 @@ LONGEST = 1000
 def describe(path: Path, offset: int = 0, limit: int = 100) -> dict[str, Any]:
     """The file's header, tables, and ``limit`` rows from ``offset``; raises Damaged or Retryable.
 
-    ``file`` is the name; ``header`` a flat object; ``tables`` a list of ``{"table", "columns": [{"name", "type", "nullable",
-    "key"}], "inserts", "updates", "deletes"}``; ``rows`` a list of ``{"transaction", "gtid", "committed", "table", "kind",
-    "before": {column: value}, "after": {...}}``, an image that does not exist being empty.
+    ``file`` is the name; ``header`` a flat object; ``tables`` a list of ``{"table", "columns": [{"name", "type",
+    "nullable", "key"}], "inserts", "updates", "deletes"}``; ``rows`` a list of ``{"transaction", "gtid", "committed",
+    "table", "kind", "before": {column: value}, "after": {...}}``, an image that does not exist being empty.
     Values are those of :func:`otter.binlog.decoder.values`; long ones are cut:
     ``{"text" or "hex": beginning, "length": characters or bytes, "cut": true}``.
     """
