@@ -1,3 +1,3 @@
-"""Otter copies row changes of MySQL/MariaDB between datacenters; ``docs/architecture.md`` is the map."""
+"""Otter: copies row changes of MySQL and MariaDB between datacenters, continuously and exactly once."""
 
-__version__ = "0.1.0"  # the same as in pyproject.toml
+__version__ = "0.1.0"

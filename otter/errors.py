@@ -5,6 +5,9 @@ Every message is one sentence for an operator; ``hint`` says what to do about it
 
 from __future__ import annotations
 
+import asyncio
+import random
+
 
 class OtterError(Exception):
     """Base of all our errors: a sentence, and a hint that says how to mend it (may be empty)."""
@@ -41,3 +44,19 @@ class BadConfig(OtterError):
         super().__init__(f"{field} = {value!r} cannot be used", hint)
         self.field = field
         self.value = value
+
+
+class Backoff:
+    """The one place where we sleep: growing pauses with jitter between attempts. ``reset`` after a success."""
+
+    def __init__(self, first: float = 0.2, most: float = 5.0) -> None:
+        self._first, self._most = first, most
+        self._tries = 0
+
+    def reset(self) -> None:
+        self._tries = 0
+
+    async def pause(self) -> None:
+        longest = min(self._most, self._first * 2**self._tries)
+        self._tries = min(self._tries + 1, 16)
+        await asyncio.sleep(longest * random.uniform(0.5, 1.0))  # noqa: S311 - spreading retries, no secret

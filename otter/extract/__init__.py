@@ -1,0 +1,1 @@
+"""Extract: a run of source transactions becomes a batch that can travel."""

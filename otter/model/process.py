@@ -45,6 +45,7 @@ class Ticket(Wire, frozen=True):
 
 class TerminType(StrEnum):
     NORMAL = "NORMAL"  # loaded and committed
+    HELD = "HELD"  # a piece of a giant transaction is applied, not committed
     RESEND = "RESEND"  # bytes lost or damaged: make it again
     ROLLBACK = "ROLLBACK"  # not loaded: begin again from the mark
 

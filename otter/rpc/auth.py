@@ -10,9 +10,9 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from otter.rpc.key import derive
 
@@ -20,7 +20,6 @@ from otter.rpc.key import derive
 WINDOW = 120.0
 HEADER = "X-Otter-Auth"
 TIME_HEADER = "X-Otter-Time"
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Signer:
@@ -76,7 +75,7 @@ class Verifier:
         at = f"{time.time():.3f}"
         return f"{at} {_mac(self._key, 'TIME', '', at, '', b'')}"
 
-    def middleware(self) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    def middleware(self) -> Middleware:
         """aiohttp middleware: 401 for anybody without the key."""
 
         @web.middleware

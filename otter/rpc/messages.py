@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from otter.model.config import PipelineTask
+from otter.model.config import Node, PipelineTask
 from otter.model.process import Mark, Termin, Ticket
 from otter.model.stats import Check, SideReport
 
@@ -80,9 +80,11 @@ class Connect(Message, frozen=True):
 
 
 class Configure(Message, frozen=True):
-    """The pipeline's task (clear passwords: this travels only over the node's own Unix socket), and whether to move."""
+    """The pipeline's task (clear passwords: this travels only over the node's own Unix socket), the nodes and their
+    addresses, and whether to move."""
 
     task: PipelineTask
+    nodes: tuple[Node, ...]
     permit: bool
 
 
