@@ -46,7 +46,7 @@ def init(
     """Make what a manager needs: store, cluster key, admin account and its token.
 
     \b
-    Safe to repeat: what exists is kept. Without a password, the console asks for one at the first login.
+    Safe to repeat: what exists is kept. Without a password it makes one up, and the console asks for another.
       otter manager init --home /srv/manager --admin-password-file secret.txt
     """
     folder = home_folder(home)
@@ -55,9 +55,11 @@ def init(
     password = _password(password_file)
     from otter.manager import app as manager  # noqa: PLC0415 - start time of the other commands
 
-    manager.init(loaded, password)
+    made = manager.init(loaded, password)
     typer.echo(f"manager in {folder} is ready: conf/admin.token is for commands, and nodes need a copy of")
     typer.echo(f"{loaded.path('otter.cluster.keyFile')}. Start it with `otter manager` or bin/startup.sh manager.")
+    if made:
+        typer.echo(f"The console's first user is admin, password {made} (it asks for another at the first login).")
 
 
 def _password(file: Path | None) -> str:
