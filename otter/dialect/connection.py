@@ -122,14 +122,15 @@ class Connection:
             raise _translated(error) from None
         except RuntimeError as error:  # PyMySQL: an authentication method that needs a package we lack
             raise SqlError(1045, str(error)) from None
-        self.version = str(self._raw.get_server_info())
+        self.version = str(self._raw.get_server_info())  # type: ignore[no-untyped-call]
         self.is_mariadb = "mariadb" in self.version.lower()
+        self.max_packet = 1 << 20  # until we know
         try:
             self._set_session(timeout, lock_wait)
+            self.max_packet = int(self.value("SELECT @@max_allowed_packet"))
         except SqlError:
             self.close()
             raise
-        self.max_packet = int(self.value("SELECT @@max_allowed_packet"))
 
     def _set_session(self, timeout: float, lock_wait: int) -> None:
         """READ COMMITTED: no gap locks against the applications that write here too."""
@@ -147,17 +148,19 @@ class Connection:
         self.close()
 
     def execute(self, sql: bytes | str) -> int:
-        """Runs one statement; returns matched rows."""
+        """Runs one statement; returns matched rows. One that is too long for the server is not sent (the server would
+        hang up): error 1153."""
+        if len(sql) >= self.max_packet:
+            raise SqlError(1153, f"a statement of {len(sql)} bytes is longer than max_allowed_packet={self.max_packet}")
         try:
-            # The stubs know str only; bytes go through untouched, which is what literal bytes need.
-            return int(self._raw.query(sql))  # type: ignore[arg-type]
+            return int(self._raw.query(sql))
         except pymysql.MySQLError as error:
             raise _translated(error) from None
 
     @property
     def changed(self) -> int:
         """Rows that the last UPDATE really changed (matched ones are what ``execute`` returned)."""
-        result = self._raw._result  # PyMySQL has no public way to the OK packet's text
+        result = getattr(self._raw, "_result", None)  # PyMySQL has no public way to the OK packet's text
         message = getattr(result, "message", b"") or b""
         numbers = re.findall(rb"\d+", message)  # "Rows matched: 1  Changed: 0  Warnings: 0", in any language
         return int(numbers[1]) if len(numbers) > 1 else 0
@@ -200,7 +203,7 @@ class Connection:
     @property
     def id(self) -> int:
         """The server's number of this session (``KILL`` takes it)."""
-        return int(self._raw.thread_id())
+        return int(self._raw.thread_id())  # type: ignore[no-untyped-call]
 
     def close(self) -> None:
         """Ends the session; an open transaction is rolled back by the server. Never raises."""

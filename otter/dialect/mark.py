@@ -1,4 +1,4 @@
-"""The ``retl`` schema on a target: the mark that moves with the rows (D1), the log of conflicts, the parked rows (D9)."""
+"""The ``retl`` schema on a target: the mark that moves with the rows (D1), the conflict log, the parked rows (D9)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ TABLES: dict[str, str] = {
     "otter_parked": """CREATE TABLE IF NOT EXISTS retl.otter_parked (
         id BIGINT NOT NULL AUTO_INCREMENT, pipeline_id BIGINT NOT NULL, process_id BIGINT NOT NULL,
         schema_name VARCHAR(64) NOT NULL, table_name VARCHAR(64) NOT NULL, row_key MEDIUMTEXT NOT NULL,
-        key_hash CHAR(64) CHARACTER SET ascii NOT NULL, kind VARCHAR(8) NOT NULL,
+        key_hash CHAR(64) CHARACTER SET ascii NOT NULL,
+        new_key_hash CHAR(64) CHARACTER SET ascii NOT NULL DEFAULT '', kind VARCHAR(8) NOT NULL,
         old_image LONGTEXT NULL, new_image LONGTEXT NULL, current_image LONGTEXT NULL,
         error TEXT NOT NULL, at DATETIME(6) NOT NULL,
         PRIMARY KEY (id), KEY (pipeline_id, schema_name, table_name, key_hash)
@@ -54,12 +55,13 @@ class Conflict:
 @dataclass(frozen=True)
 class Parked:
     """A row change that waits. Images are JSON objects ``{column: SQL literal}``; ``current`` ``{column: text}``.
-    ``hashes`` are the key hashes it waits under: one, or two when the change moves the row to another key."""
+    ``hash`` is its key's; ``new_hash`` the other key's when the change moves the row there, else ""."""
 
     schema: str
     table: str
     key: str
-    hashes: tuple[str, ...]
+    hash: str
+    new_hash: str
     kind: str
     old: str | None
     new: str | None
@@ -92,12 +94,20 @@ def read(connection: Connection, pipeline_id: int, slot: int = 0) -> Mark:
 
 def first(connection: Connection, pipeline_id: int, channel_id: int, site: str, slot: int = 0) -> None:
     """Inserts the row with number 0 if there is none."""
-    values = (pipeline_id, slot, channel_id, site)
+    values: tuple[str | int, ...] = (pipeline_id, slot, channel_id, site)
     connection.execute(
         b"INSERT IGNORE INTO retl.otter_mark (pipeline_id, slot, channel_id, site, epoch, process_id, gtid, `file`, "
         b"`offset`, applied_at, nid) VALUES (%b, 0, 0, '', '', 0, UTC_TIMESTAMP(6), 0)"
         % b",".join(map(sql.literal, values))
     )
+
+
+def claim(pipeline_id: int, epoch: int, slot: int = 0) -> bytes:
+    """Raises the mark's epoch: whoever still works under an older one is refused from here on. Waits for the row lock,
+    so what a predecessor is just committing is seen by the :func:`read` that follows."""
+    return b"UPDATE retl.otter_mark SET epoch=%d WHERE pipeline_id=%d AND slot=%d AND epoch<=%d" % (
+        epoch, pipeline_id, slot, epoch,
+    )  # fmt: skip
 
 
 def move(pipeline_id: int, mark: Mark, committed: float, nid: int, slot: int = 0) -> bytes:
@@ -128,7 +138,9 @@ def verdict(found: Mark, wanted: Mark) -> None:
 def parked_keys(connection: Connection, pipeline_id: int) -> set[tuple[str, str]]:
     """(``schema.table``, key hash) of every key with parked rows."""
     found = connection.rows(
-        "SELECT DISTINCT schema_name, table_name, key_hash FROM retl.otter_parked WHERE pipeline_id=%s", (pipeline_id,)
+        "SELECT schema_name, table_name, key_hash FROM retl.otter_parked WHERE pipeline_id=%s UNION "
+        "SELECT schema_name, table_name, new_key_hash FROM retl.otter_parked WHERE pipeline_id=%s AND new_key_hash<>''",
+        (pipeline_id, pipeline_id),
     )
     return {(f"{schema}.{table}", str(key_hash)) for schema, table, key_hash in found}
 
@@ -143,16 +155,19 @@ def log(pipeline_id: int, number: int, conflicts: Sequence[Conflict]) -> bytes:
 
 
 def park(pipeline_id: int, number: int, parked: Sequence[Parked]) -> bytes:
-    """INSERT of parked rows, one for each key that a row waits under (order = id)."""
+    """INSERT of parked rows; their ids give the order."""
     columns = (
-        "schema_name", "table_name", "row_key", "kind", "old_image", "new_image", "current_image", "error", "key_hash",
+        "schema_name", "table_name", "row_key", "key_hash", "new_key_hash", "kind", "old_image", "new_image",
+        "current_image", "error",
     )  # fmt: skip
     return _insert(
         "otter_parked", columns, pipeline_id, number,
         (
-            (row.schema, row.table, row.key, row.kind, row.old, row.new, row.current, row.error, key_hash)
+            (
+                row.schema, row.table, row.key, row.hash, row.new_hash,
+                row.kind, row.old, row.new, row.current, row.error,
+            )
             for row in parked
-            for key_hash in row.hashes
         ),
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """Statement text as bytes, from rows of SQL literals. Pure.
 
-Nothing here is a blind upsert: an INSERT fails on an existing key and an UPDATE only touches the rows that its key names
-(DESIGN D3). ``UPDATE … CASE`` was measured as fast as ``INSERT … ON DUPLICATE KEY UPDATE`` or faster.
+Nothing here is a blind upsert: an INSERT fails on an existing key and an UPDATE only touches the rows that its key
+names (DESIGN D3). ``UPDATE … CASE`` was measured as fast as ``INSERT … ON DUPLICATE KEY UPDATE`` or faster.
 """
 
 from __future__ import annotations
@@ -59,7 +59,11 @@ def among(key: Sequence[bytes], values: Sequence[Sequence[bytes]]) -> bytes:
 
 
 def update(
-    of: bytes, key: Sequence[bytes], values: Sequence[Sequence[bytes]], columns: Sequence[bytes], rows: Sequence[Row]
+    of: bytes,
+    key: Sequence[bytes],
+    values: Sequence[Sequence[bytes]],
+    columns: Sequence[bytes],
+    rows: Sequence[Sequence[bytes]],
 ) -> bytes:
     """UPDATE of many rows by key: ``SET c = CASE k WHEN … THEN … END``. ``rows`` hold the literals of exactly
     ``columns``, none of which may be in ``key`` when there are several rows."""
