@@ -120,7 +120,7 @@ def _one_zookeeper(catalog: Catalog, channel: Channel) -> None:
                 other = catalog.nodes[name].zookeeper
                 if other != home:
                     raise Refusal(
-                        f"pipeline {channel.name}/{pipeline.name}: node {name} is in ZooKeeper {other}, others in {home}",
+                        f"pipeline {channel.name}/{pipeline.name}: {name} is in ZooKeeper {other}, others in {home}",
                         "all nodes of a channel meet in one ZooKeeper cluster",
                         field,
                     )
