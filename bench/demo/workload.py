@@ -177,9 +177,12 @@ class Session:
         """12,000 orders of another system in one transaction (about 6 MB)."""
         cursor.execute("SELECT id FROM customers LIMIT 500 FOR UPDATE")
         customers = [row[0] for row in cursor.fetchall()]
-        address, stamp = self._address(), self._random.randbytes(190).hex()
+        address = self._address()
         for _ in range(12):
-            rows = [(self._random.choice(customers), "imported 导入 " + stamp + str(n), address) for n in range(1000)]
+            rows = [
+                (self._random.choice(customers), "imported 导入 " + self._random.randbytes(190).hex(), address)
+                for _ in range(1000)
+            ]
             cursor.executemany(
                 "INSERT INTO orders (customer_id, placed, remark, address) VALUES (%s, NOW(6), %s, %s)", rows
             )

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import yaml
 
@@ -123,13 +123,10 @@ class World:
         return done.stdout
 
     def _claim(self) -> None:
-        self.folder.mkdir(exist_ok=True)
-        lock = self._stack.enter_context((self.folder / "lock").open("w"))
-        _lock(lock)
+        self._stack.callback(os.close, _lock(Path(__file__).parent))
         self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
-        for entry in self.folder.iterdir():
-            if entry.is_dir():
-                shutil.rmtree(entry)
+        shutil.rmtree(self.folder, ignore_errors=True)  # of a demo that was killed
+        self.folder.mkdir()
 
     def _environment(self) -> dict[str, str]:
         """A user's environment: no OTTER_* of the caller but those that a user would set here."""
@@ -216,11 +213,15 @@ class World:
         return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
 
 
-def _lock(file: IO[str]) -> None:
+def _lock(folder: Path) -> int:
+    """One demo in a checkout; the lock is on a folder that stays, so that its end leaves nothing behind."""
+    lock = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
+        os.close(lock)
         raise DemoError("another bin/demo runs in this checkout") from None
+    return lock
 
 
 def _together(jobs: Sequence[Callable[[], Any]]) -> None:
