@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
+from zlib import crc32
 
 from otter.binlog import event as ev
 from otter.binlog.position import Cursor
@@ -31,7 +31,6 @@ class Assembler:
         self.position = position
         self.rows = Rows(wanted)
         self.ready: deque[Transaction | Statement] = deque()
-        self.format: ev.Format | None = None
         self._wanted = wanted
         self._piece_bytes = piece_bytes
         self._cursor = Cursor(position)
@@ -42,11 +41,10 @@ class Assembler:
         self._received = 0.0
         self._timestamp = 0
         self._server_id = 0
-        self._flags = 0
-        self._plain = False
+        self._mariadb = True
         self._open = False
         self._xa = False
-        self._key = ""  # GTID domain (MariaDB) or source (MySQL) of the current transaction
+        self._key: int | str = ""  # GTID domain (MariaDB) or source (MySQL) of the current transaction
         self._number = 0
         self._gtid = ""
         self._gtid_extra = 0
@@ -56,8 +54,8 @@ class Assembler:
         self._pieces = 0
         self._handlers = self._make_handlers()
 
-    def _make_handlers(self) -> dict[int, Handler]:
-        return {
+    def _make_handlers(self) -> dict[int, tuple[Handler, bool]]:
+        handlers: dict[int, Handler] = {
             ev.FORMAT_DESCRIPTION: self._on_format,
             ev.ROTATE: self._on_rotate,
             ev.HEARTBEAT: self._on_heartbeat,
@@ -77,7 +75,9 @@ class Assembler:
             ev.PARTIAL_UPDATE_ROWS: self._on_partial_update,
             ev.INCIDENT: self._on_incident,
             **dict.fromkeys(ev.HARMLESS, self._on_nothing),
+            **dict.fromkeys(CODES, self._on_rows),
         }
+        return {code: (handler, code in _SELF_CHECKED) for code, handler in handlers.items()}
 
     def seed(self, gtid: str) -> None:
         """The GTID position that belongs to the start position, if the server could tell."""
@@ -89,7 +89,7 @@ class Assembler:
 
         Damaged: wrong length or checksum. Fatal: an event that we must not pass over."""
         try:
-            self._timestamp, code, self._server_id, size, low, self._flags = _header(event)
+            self._timestamp, code, self._server_id, size, low, _ = _header(event)
         except struct.error:
             raise Damaged("an event is shorter than its header") from None
         if size != len(event):
@@ -97,30 +97,29 @@ class Assembler:
         self._received = received
         if low >= self._low:
             self._low = low
-        elif low and code in _PLACED and not self._plain:
+        elif low and code in _PLACED:
             self._high += 1 << 32
             self._low = low
-        if code in CODES:
-            self._on_rows(event, code)
-            return
-        handler = self._handlers.get(code)
-        if handler is None:
+        found = self._handlers.get(code)
+        if found is None:
             raise self._unknown(code)
-        if self._tail and not self._plain and code not in _SELF_CHECKED and zlib.crc32(event) != ev.RESIDUE:
-            raise self._broken(code)
-        handler(event, size if self._plain else size - self._tail)
+        handler, checks_itself = found
+        if self._tail and not checks_itself and crc32(event) != ev.RESIDUE:
+            raise self._broken(event)
+        handler(event, size - self._tail)
 
     def feed_payload(self, event: bytes, received: float) -> Iterator[None]:
         """Feeds the events inside a TRANSACTION_PAYLOAD, pausing after each so that what is ready can be taken."""
-        if self._tail and zlib.crc32(event) != ev.RESIDUE:
-            raise self._broken(ev.TRANSACTION_PAYLOAD)
+        tail = self._tail
+        if tail and crc32(event) != ev.RESIDUE:
+            raise self._broken(event)
         self._low = max(self._low, int.from_bytes(event[13:17], "little"))
-        end = len(event) - self._tail
-        for inner in ev.unwrap(event[ev.HEADER_SIZE : end]):
-            self._plain = True
-            self.feed(inner, received)
-            self._plain = False
+        self._tail = 0
+        for inner in ev.unwrap(event[ev.HEADER_SIZE : len(event) - tail]):
+            # Their own end positions are places in the source's cache: the transaction ends where the payload does.
+            self.feed(inner[:13] + b"\0\0\0\0" + inner[17:], received)
             yield
+        self._tail = tail
 
     # what the events mean
 
@@ -128,8 +127,9 @@ class Assembler:
         pass
 
     def _on_format(self, event: bytes, _end: int) -> None:
-        self.format = ev.parse_format(event)
-        self._tail = 4 if self.format.checksum else 0
+        found = ev.parse_format(event)
+        self._mariadb = found.mariadb
+        self._tail = 4 if found.checksum else 0
         self.rows.forget()
         self._abandon()
 
@@ -142,7 +142,7 @@ class Assembler:
 
     def _on_rotate(self, event: bytes, _end: int) -> None:
         """Artificial ones (at the start, after a crash) have a checksum or not, whatever the file says."""
-        end = len(event) - 4 if zlib.crc32(event) == ev.RESIDUE else len(event)
+        end = len(event) - 4 if crc32(event) == ev.RESIDUE else len(event)
         file, offset = ev.parse_rotate(event[ev.HEADER_SIZE : end])
         self._file, self._high, self._low = file, offset & HIGH, offset & ~HIGH
         if self._timestamp and not self._open:
@@ -156,13 +156,11 @@ class Assembler:
             self._move()
 
     def _on_mariadb_gtid(self, event: bytes, end: int) -> None:
-        gtid = ev.parse_mariadb_gtid(event[ev.HEADER_SIZE : end])
-        self._key = str(gtid.domain)
-        self._gtid = f"{gtid.domain}-{self._server_id}-{gtid.number}"
-        self._gtid_extra = gtid.extra
-        self._xa = bool(gtid.flags & ev.PREPARED_XA)
-        self._committed = 0.0
-        self._open = not gtid.flags & ev.STANDALONE
+        domain, number, flags, self._gtid_extra = ev.parse_mariadb_gtid(event, end)
+        self._key = domain
+        self._gtid = f"{domain}-{self._server_id}-{number}"
+        self._xa = bool(flags & ev.PREPARED_XA)
+        self._open = not flags & ev.STANDALONE
 
     def _on_gtid_list(self, event: bytes, end: int) -> None:
         if not self._cursor.has_gtid and self._at_file_start():
@@ -190,20 +188,18 @@ class Assembler:
         self._open = False
 
     def _on_table_map(self, event: bytes, end: int) -> None:
-        self.rows.learn(event[ev.HEADER_SIZE : end], self.format is None or self.format.mariadb)
+        self.rows.learn(event[ev.HEADER_SIZE : end], self._mariadb)
 
-    def _on_rows(self, event: bytes, code: int) -> None:
+    def _on_rows(self, event: bytes, end: int) -> None:
+        """Rows of an unwanted table cost no more than this look; not even their checksum is computed."""
         mapped = self.rows.mapped(event)
         if mapped is None:
             return
-        end = len(event)
-        if self._tail and not self._plain:
-            if zlib.crc32(event) != ev.RESIDUE:
-                raise self._broken(code)
-            end -= 4
+        if self._tail and crc32(event) != ev.RESIDUE:
+            raise self._broken(event)
         if self._xa:
             raise self._no_xa(mapped.table.address)
-        change = self.rows.change(mapped, event, code, end)
+        change = self.rows.change(mapped, event, event[4], end)
         size = len(change.body)
         if self._changes and self._size + size > self._piece_bytes:
             self._emit_piece()
@@ -253,16 +249,19 @@ class Assembler:
     def _finish(self) -> None:
         """The current transaction is behind us, whatever it held."""
         if self._gtid:
-            if self._number:
-                self._cursor.add_mysql(self._key, self._number)
-            else:
+            if isinstance(self._key, int):
                 self._cursor.add_mariadb(self._key, self._gtid)
+            else:
+                self._cursor.add_mysql(self._key, self._number)
         self._open = self._xa = False
         self._move()
 
     def _time(self) -> float:
         """Commit time: by the GTID event, else the arrival, held within the second that the event's header names."""
-        return self._committed or float(min(max(self._received, self._timestamp), self._timestamp + 1))
+        if self._committed:
+            return self._committed
+        second, received = self._timestamp, self._received
+        return received if second <= received <= second + 1 else float(second if received < second else second + 1)
 
     def _commit(self) -> None:
         self._finish()
@@ -327,8 +326,10 @@ class Assembler:
             "this server writes events that this Otter does not know; passing over them could lose rows",
         )
 
-    def _broken(self, code: int) -> Damaged:
-        return Damaged(f"an event of type {code} in {self._file} near {self._high | self._low} has a wrong checksum")
+    def _broken(self, event: bytes) -> Damaged:
+        return Damaged(
+            f"an event of type {event[4]} in {self._file} near {self._high | self._low} has a wrong checksum"
+        )
 
 
 #: Events whose end position is one in the file (artificial ones and heartbeats may say something older).
@@ -336,4 +337,4 @@ _PLACED = frozenset(
     {ev.QUERY, ev.XID, ev.TABLE_MAP, ev.MARIADB_GTID, ev.GTID, ev.GTID_TAGGED, ev.QUERY_COMPRESSED, *CODES}
 )
 #: Checked by their handlers, or not at all: a FORMAT_DESCRIPTION comes with its in-use flag changed.
-_SELF_CHECKED = frozenset({ev.FORMAT_DESCRIPTION, ev.ROTATE, ev.HEARTBEAT, ev.HEARTBEAT_V2})
+_SELF_CHECKED = frozenset({ev.FORMAT_DESCRIPTION, ev.ROTATE, ev.HEARTBEAT, ev.HEARTBEAT_V2, *CODES})

@@ -214,10 +214,19 @@ class _Source:
             lines += self._read_runs(run, 0)
             run = []
             cells[field.ordinal] = field.name
-            read = [*self._read_runs([field], 0), f"{field.name} = {field.expression(product)}"]
+            read = [*self._read_one(field), f"{field.name} = {field.expression(product)}"]
             lines += [f"if nulls & {1 << field.bit}:", f"    {field.name} = {product.null}", "else:", *_indent(read)]
         lines += self._read_runs(run, 0)
         return [*lines, self._row(image, product, cells)]
+
+    def _read_one(self, field: _Field) -> list[str]:
+        """Slices and bytes are cheaper than ``struct`` for a single value."""
+        code, size = field.format.code, field.format.size
+        if code == "B":
+            return [f"{field.raw} = body[p]", "p += 1"]
+        if code.endswith("s"):
+            return [f"q = p + {size}", f"{field.raw} = body[p:q]", "p = q"]
+        return self._read_runs([field], 0)
 
     def _read_runs(self, fields: list[_Field], skip: int) -> list[str]:
         """Reads fields that are not NULL, after ``skip`` bytes: each run of fixed-size ones at once, with the length of

@@ -108,22 +108,16 @@ def uncompress(data: bytes) -> bytes:
     return plain
 
 
-class MariadbGtid(NamedTuple):
-    domain: int
-    number: int
-    flags: int
-    extra: int
-
-
 _MARIADB_GTID = struct.Struct("<QIB").unpack_from
 
 
-def parse_mariadb_gtid(body: bytes) -> MariadbGtid:
-    number, domain, flags = _MARIADB_GTID(body)
-    at = 13 + (8 if flags & GROUP_COMMIT else 0)
+def parse_mariadb_gtid(event: bytes, end: int) -> tuple[int, int, int, int]:
+    """Domain, sequence number, flags and extra flags. Takes the whole event: this is on every transaction's way."""
+    number, domain, flags = _MARIADB_GTID(event, HEADER_SIZE)
+    at = HEADER_SIZE + 13 + (8 if flags & GROUP_COMMIT else 0)
     if flags & (PREPARED_XA | COMPLETED_XA):
-        at += 6 + body[at + 4] + body[at + 5]
-    return MariadbGtid(domain, number, flags, body[at] if at < len(body) else 0)
+        at += 6 + event[at + 4] + event[at + 5]
+    return domain, number, flags, event[at] if at < end else 0
 
 
 def parse_gtid_list(body: bytes) -> str:

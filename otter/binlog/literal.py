@@ -5,14 +5,16 @@ For sessions with ``SET NAMES utf8mb4``, time zone '+00:00' and backslash escape
 
 from __future__ import annotations
 
+import functools
 import struct
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 from otter.errors import Damaged
 
 FLOAT_MAX = 3.4028234663852886e38
-_FLOAT = struct.Struct("<f")
+_pack = struct.Struct("<f").pack
 #: Bytes of 0 to 9 packed decimal digits.
 DIGIT_BYTES = (0, 1, 1, 2, 2, 3, 3, 4, 4, 4)
 
@@ -43,13 +45,13 @@ def float_text(value: float) -> str:
     """The shortest text that the server reads back as the same FLOAT (it refuses what rounds up beyond FLT_MAX)."""
     if not value:
         return double_text(value)
-    raw = _FLOAT.pack(value)
-    for digits in (6, 7, 8):
-        text = f"{value:.{digits}g}"
-        near = float(text)
-        if abs(near) <= FLOAT_MAX and _FLOAT.pack(near) == raw:
+    raw = _pack(value)
+    for digits in ("%.6g", "%.7g"):
+        text = digits % value
+        if _pack(float(text)) == raw:
             return text
-    return f"{value:.9g}"
+    text = f"{value:.8g}"
+    return text if abs(float(text)) <= FLOAT_MAX and _pack(float(text)) == raw else f"{value:.9g}"
 
 
 def double_text(value: float) -> str:
@@ -72,35 +74,39 @@ def _decimal_groups(precision: int, scale: int) -> tuple[list[int], list[int]]:
     return whole, [9] * (scale // 9) + ([tail] if tail else [])
 
 
+@functools.cache
 def decimal(precision: int, scale: int) -> Callable[[bytes], bytes]:
-    """Decoder of a packed DECIMAL: groups of nine digits, big-endian; a negative one has all bits inverted."""
+    """Decoder of a packed DECIMAL, generated: groups of nine digits, big-endian; a negative one is inverted."""
     bits = 8 * decimal_size(precision, scale)
     top, ones = 1 << (bits - 1), (1 << bits) - 1
     whole, fraction = _decimal_groups(precision, scale)
-    steps: list[tuple[int, int, int]] = []
+    sources = []
     for digits in whole + fraction:
         bits -= 8 * DIGIT_BYTES[digits]
-        steps.append((bits, (1 << 8 * DIGIT_BYTES[digits]) - 1, 10**digits))
-    whole_steps, fraction_steps = steps[: len(whole)], steps[len(whole) :]
-    text = b"%%b%%d.%%0%dd" % scale
+        sources.append((digits, f"(v >> {bits} & {(1 << 8 * DIGIT_BYTES[digits]) - 1})"))
+    numbers, text = _sum(sources[: len(whole)]), "%d"
+    if scale:
+        numbers, text = f"{numbers}, {_sum(sources[len(whole) :])}", f"%d.%0{scale}d"
+    lines = (
+        f"v = from_bytes(raw, 'big') ^ {top}",
+        f"if v & {top}:",
+        f"    v ^= {ones}",
+        f"    return b'-{text}' % ({numbers},)",
+        f"return b'{text}' % ({numbers},)",
+    )
+    names: dict[str, Any] = {"from_bytes": int.from_bytes}
+    exec("def decode(raw):\n    " + "\n    ".join(lines), names)  # noqa: S102
+    function: Callable[[bytes], bytes] = names["decode"]
+    return function
 
-    def decode(raw: bytes) -> bytes:
-        packed = int.from_bytes(raw, "big") ^ top
-        sign = b""
-        if packed & top:
-            packed ^= ones
-            sign = b"-"
-        number = 0
-        for shift, mask, factor in whole_steps:
-            number = number * factor + (packed >> shift & mask)
-        if not scale:
-            return b"%b%d" % (sign, number)
-        part = 0
-        for shift, mask, factor in fraction_steps:
-            part = part * factor + (packed >> shift & mask)
-        return text % (sign, number, part)
 
-    return decode
+def _sum(groups: list[tuple[int, str]]) -> str:
+    """Source of one number out of groups of decimal digits, the highest first."""
+    terms, power = [], 0
+    for digits, source in reversed(groups):
+        terms.append(f"{source} * {10**power}" if power else source)
+        power += digits
+    return " + ".join(reversed(terms)) or "0"
 
 
 def inflate(data: bytes) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import Any
 
 from otter.errors import BadConfig
 from otter.model.batch import Position
@@ -85,7 +86,7 @@ class Cursor:
     def __init__(self, position: Position) -> None:
         self.file = position.file
         self.offset = position.offset
-        self._texts: dict[str, str] = {}
+        self._texts: dict[Any, str] = {}  # by domain (MariaDB) or source (MySQL), in order
         self._sets: GtidSet = {}
         self.has_gtid = False
         self.seed(position.gtid)
@@ -95,18 +96,18 @@ class Cursor:
         self.has_gtid = bool(gtid)
         if is_mariadb(gtid):
             items = sorted(parse_list(gtid).items())
-            self._texts = {str(domain): f"{domain}-{server}-{number}" for domain, (server, number) in items}
+            self._texts = {domain: f"{domain}-{server}-{number}" for domain, (server, number) in items}
         elif gtid:
             self._sets = parse_set(gtid)
             self._texts = {source: set_text(source, intervals) for source, intervals in sorted(self._sets.items())}
 
-    def add_mariadb(self, domain: str, text: str) -> None:
+    def add_mariadb(self, domain: int, text: str) -> None:
         """The transaction ``text`` (``domain-server-sequence``) is behind us."""
         if self.has_gtid:
             fresh = domain not in self._texts
             self._texts[domain] = text
             if fresh:
-                self._texts = dict(sorted(self._texts.items(), key=lambda item: int(item[0])))
+                self._texts = dict(sorted(self._texts.items()))
 
     def add_mysql(self, source: str, number: int) -> None:
         """The transaction ``source:number`` (source = uuid or uuid:tag) is behind us."""
@@ -127,7 +128,7 @@ def advance(position: Position, gtid: str, file: str, offset: int) -> Position:
     cursor = Cursor(position)
     cursor.file, cursor.offset = file, offset
     if is_mariadb(gtid):
-        cursor.add_mariadb(gtid.partition("-")[0], gtid)
+        cursor.add_mariadb(int(gtid.partition("-")[0]), gtid)
     elif gtid:
         source, _, number = gtid.rpartition(":")
         cursor.add_mysql(source, int(number))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from otter.binlog import tablemap
 from otter.binlog.decoder import Counter, counter
@@ -22,21 +23,39 @@ NO_TABLE = b"\xff\xff\xff\0\0\0"  # the table id of an event that only ends a st
 Wanted = Callable[[str, str], bool]
 
 
+class Shape(NamedTuple):
+    """What the bytes between a rows event's head and its rows mean."""
+
+    kind: Kind
+    before: bytes
+    after: bytes
+    count: Counter
+
+
 class Mapped:
-    """A table id's table: its index, and the row counters made for it so far."""
+    """A table id's table: its index, and the shapes of its rows events so far, by code and the bytes that say them."""
 
     def __init__(self, index: int, table: Table) -> None:
         self.index = index
         self.table = table
-        self.width = (len(table.columns) + 7) // 8
-        count = len(table.columns)
-        self.count = bytes([count]) if count < 251 else b"\xfc" + count.to_bytes(2, "little")
-        self._counters: dict[tuple[Kind, bytes, bytes], Counter] = {}
+        columns = len(table.columns)
+        self._columns = bytes([columns]) if columns < 251 else b"\xfc" + columns.to_bytes(2, "little")
+        self._width = (columns + 7) // 8
+        self.sizes = {
+            code: len(self._columns) + self._width * (2 if kind == Kind.UPDATE else 1)
+            for code, (kind, _, _) in CODES.items()
+        }
+        self.shapes: dict[tuple[int, bytes], Shape] = {}
 
-    def counter(self, kind: Kind, before: bytes, after: bytes) -> Counter:
-        found = self._counters.get((kind, before, after))
-        if found is None:
-            found = self._counters[kind, before, after] = counter(self.table, kind, before, after)
+    def shape(self, code: int, head: bytes) -> Shape:
+        """Reads ``head`` (number of columns, one or two bitmaps) and keeps what it means."""
+        start = len(self._columns)
+        if head[:start] != self._columns or len(head) != self.sizes[code]:
+            raise Damaged(f"a rows event of {self.table.address} has another number of columns than its TABLE_MAP")
+        kind = CODES[code][0]
+        first, last = head[start : start + self._width], head[-self._width :]
+        before, after = (b"" if kind == Kind.INSERT else first), (b"" if kind == Kind.DELETE else last)
+        found = self.shapes[code, head] = Shape(kind, before, after, counter(self.table, kind, before, after))
         return found
 
 
@@ -89,20 +108,10 @@ class Rows:
 
     def change(self, mapped: Mapped, event: bytes, code: int, end: int) -> Change:
         """The change of a wanted table; ``end`` is where the checksum begins."""
-        kind, has_extra, compressed = CODES[code]
+        _, has_extra, compressed = CODES[code]
         at = 27 + (int.from_bytes(event[27:29], "little") if has_extra else 0)
-        bitmap = at + len(mapped.count)
-        if event[at:bitmap] != mapped.count:
-            raise Damaged(f"a rows event of {mapped.table.address} has another number of columns than its TABLE_MAP")
-        at = bitmap + mapped.width
-        before = after = event[bitmap:at]
-        if kind == Kind.UPDATE:
-            after = event[at : at + mapped.width]
-            at += mapped.width
-        elif kind == Kind.INSERT:
-            before = b""
-        else:
-            after = b""
-        body = uncompress(event[at:end]) if compressed else event[at:end]
-        flags = event[25] | event[26] << 8
-        return Change(mapped.index, kind, mapped.counter(kind, before, after)(body), body, before, after, flags)
+        start = at + mapped.sizes[code]
+        head = event[at:start]
+        kind, before, after, count = mapped.shapes.get((code, head)) or mapped.shape(code, head)
+        body = uncompress(event[start:end]) if compressed else event[start:end]
+        return Change(mapped.index, kind, count(body), body, before, after, event[25] | event[26] << 8)

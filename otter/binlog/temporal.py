@@ -5,9 +5,9 @@ Texts of days and clock times repeat all the time, so they are kept (bounded) in
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 K = TypeVar("K")
 
@@ -58,6 +58,8 @@ CLOCKS: Memo[int] = Memo(_clock)
 DAYS: Memo[int] = Memo(_day)
 SECONDS: Memo[int] = Memo(_second)
 PLAIN_DATES: Memo[bytes] = Memo(_plain_date)
+#: What the sources below use.
+NAMES: Mapping[str, Any] = {"DATES": DATES, "CLOCKS": CLOCKS, "DAYS": DAYS, "SECONDS": SECONDS}
 
 
 def fraction_bytes(digits: int) -> int:
@@ -65,66 +67,37 @@ def fraction_bytes(digits: int) -> int:
     return (digits + 1) // 2
 
 
-def _fraction(digits: int) -> tuple[int, int, bytes]:
-    """Bits of the stored fraction, what to divide it by, and its format (odd digits are stored times ten)."""
-    return 8 * fraction_bytes(digits), 10 if digits % 2 else 1, b".%%0%dd'" % digits
+def _fraction(digits: int) -> tuple[int, str, str]:
+    """Bits of the stored fraction, its format, and source of its number (odd digits are stored times ten); ``v`` is the
+    whole packed number with the fraction in its low bits."""
+    if not digits:
+        return 0, "", ""
+    bits = 8 * fraction_bytes(digits)
+    unit = " // 10" if digits % 2 else ""
+    return bits, f".%0{digits}d", f", (v & {(1 << bits) - 1}){unit}"
 
 
-def datetime2(digits: int) -> Callable[[bytes], bytes]:
-    """DATETIME(digits): 5 bytes of date and time and the fraction, big-endian."""
-    bits, unit, tail = _fraction(digits)
-    offset = 0x8000000000 << bits
-    mask = (1 << bits) - 1
-
-    def whole(raw: bytes) -> bytes:
-        packed = int.from_bytes(raw, "big") - offset
-        return DATES[packed >> 17] + CLOCKS[packed & 0x1FFFF] + b"'"
-
-    def fractional(raw: bytes) -> bytes:
-        packed = int.from_bytes(raw, "big") - offset
-        seconds = packed >> bits
-        return DATES[seconds >> 17] + CLOCKS[seconds & 0x1FFFF] + tail % ((packed & mask) // unit)
-
-    return fractional if digits else whole
+def datetime2(digits: int) -> str:
+    """DATETIME(digits): 5 bytes of date and time and the fraction, big-endian. Source; see ``otter.binlog.types``."""
+    bits, form, number = _fraction(digits)
+    packed = f"(v := from_bytes(RAW, 'big') - {0x8000000000 << bits})"
+    return f'b"%b%b{form}\'" % (DATES[{packed} >> {17 + bits}], CLOCKS[v >> {bits} & 131071]{number})'
 
 
-def timestamp2(digits: int) -> Callable[[bytes], bytes]:
+def timestamp2(digits: int) -> str:
     """TIMESTAMP(digits) in UTC: 4 unsigned bytes of seconds and the fraction, big-endian."""
-    bits, unit, tail = _fraction(digits)
-    mask = (1 << bits) - 1
-
-    def whole(raw: bytes) -> bytes:
-        seconds = int.from_bytes(raw, "big")
-        if not seconds:
-            return ZERO_TIMESTAMP + b"'"
-        return DAYS[seconds // 86400] + SECONDS[seconds % 86400] + b"'"
-
-    def fractional(raw: bytes) -> bytes:
-        packed = int.from_bytes(raw, "big")
-        seconds = packed >> bits
-        if not packed:
-            return ZERO_TIMESTAMP + tail % 0
-        return DAYS[seconds // 86400] + SECONDS[seconds % 86400] + tail % ((packed & mask) // unit)
-
-    return fractional if digits else whole
+    bits, form, number = _fraction(digits)
+    zero = ZERO_TIMESTAMP + (b"." + b"0" * digits if digits else b"") + b"'"
+    text = f'b"%b%b{form}\'" % (DAYS[(s := v >> {bits}) // 86400], SECONDS[s % 86400]{number})'
+    return f"({text} if (v := from_bytes(RAW, 'big')) else {zero!r})"
 
 
-def time2(digits: int) -> Callable[[bytes], bytes]:
+def time2(digits: int) -> str:
     """TIME(digits): 3 bytes and the fraction, big-endian; the sign holds for the whole integer, fraction included."""
-    bits, unit, tail = _fraction(digits)
-    tail = tail if digits else b"'"
-    offset = 0x800000 << bits
-    mask = (1 << bits) - 1
-
-    def decode(raw: bytes) -> bytes:
-        packed = int.from_bytes(raw, "big") - offset
-        sign = b"'-" if packed < 0 else b"'"
-        packed = abs(packed)
-        seconds = packed >> bits
-        text = sign + b"%02d:%02d:%02d" % (seconds >> 12 & 0x3FF, seconds >> 6 & 63, seconds & 63)
-        return text + (tail % ((packed & mask) // unit) if digits else tail)
-
-    return decode
+    bits, form, number = _fraction(digits)
+    packed = f"(v := from_bytes(RAW, 'big') - {0x800000 << bits})"
+    sign = f"b'' if {packed} >= 0 else b'-' if (v := -v) else b''"
+    return f"b\"'%b%b{form}'\" % ({sign}, CLOCKS[v >> {bits}]{number})"
 
 
 def old_timestamp(seconds: int) -> bytes:

@@ -46,7 +46,9 @@ def _integer(code: str, size: int) -> Builder:
 
 
 def _int24(column: Column, _: bool) -> Format:
-    number = f"from_bytes(RAW, 'little', signed={not column.unsigned})"
+    number = "from_bytes(RAW, 'little')"
+    if not column.unsigned:
+        number = f"(({number} ^ 0x800000) - 0x800000)"  # twice as fast as the keyword argument
     return Format("3s", 3, f"b'%d' % {number}", number)
 
 
@@ -72,10 +74,11 @@ def _quoted(code: str, size: int, decode: Callable[[Any], bytes] | temporal.Memo
     return Format(code, size, call, f"{call}[1:-1].decode()", {"time#": decode})
 
 
-def _temporal(size: int, make: Callable[[int], Callable[[bytes], bytes]]) -> Builder:
+def _temporal(size: int, make: Callable[[int], str]) -> Builder:
     def build(column: Column, _: bool) -> Format:
         whole = size + temporal.fraction_bytes(column.meta)
-        return _quoted(f"{whole}s", whole, make(column.meta))
+        source = make(column.meta)
+        return Format(f"{whole}s", whole, source, f"({source})[1:-1].decode()", temporal.NAMES)
 
     return build
 
@@ -140,9 +143,9 @@ def _text(column: Column, mariadb: bool, size: int) -> Format:
     """Inline source for the two common cases, a call for the others."""
     names: dict[str, Any] = {"show#": _shower(column.collation, mariadb)}
     if column.collation in (0, BINARY):
-        source = f'b"_binary\'" + {ESCAPED} + b"\'"'
+        source = f"b\"_binary'%b'\" % {ESCAPED}"
     elif charset_of(column.collation, mariadb) in UTF8:
-        source = f'b"\'" + {ESCAPED} + b"\'"'
+        source = f"b\"'%b'\" % {ESCAPED}"
     else:
         source, names["quote#"] = "quote#(RAW)", _quoter(column.collation, mariadb)
     return Format("", size, source, "show#(RAW)", names)
