@@ -21,13 +21,15 @@ class Flight:
 
 @dataclass(frozen=True, slots=True)
 class SelectBoard:
-    """What the select side sees: its flights by number, the load sides with a greeted link, and who was last."""
+    """What the select side sees: its flights by number, the load sides with a greeted link, and who was last.
+    Load sides that are ``leaving`` finish what they have and get nothing new."""
 
     flights: tuple[Flight, ...]
     loaders: tuple[int, ...]
     parallelism: int
     algorithm: LbAlgorithm = LbAlgorithm.STICK
     last_nid: int = 0
+    leaving: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

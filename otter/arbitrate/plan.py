@@ -25,10 +25,11 @@ def plan_select(board: SelectBoard) -> list[Push]:
     """Which flights go to which load side now. Nothing while no load side is there."""
     moves: list[Push] = []
     last = board.last_nid
+    staying = tuple(nid for nid in board.loaders if nid not in board.leaving)
     for group in _groups(board.flights):
         nid = _seat(group, board.loaders)
         if not nid:
-            nid = choose(board.algorithm, board.loaders, last)
+            nid = choose(board.algorithm, staying, last)
             if not nid:
                 break
             moves += [Push(flight.number, nid) for flight in group]

@@ -21,7 +21,7 @@ from otter.model.config import PipelineParameters
 from otter.model.process import Mark, Termin, TerminType, Ticket
 from otter.model.stats import BatchView
 from otter.rpc.link import Link, LinkClosed
-from otter.rpc.messages import Ended, Hello, Loaded, Pulse, PulseBack, Push, Welcome
+from otter.rpc.messages import Ended, Hello, Leaving, Loaded, Pulse, PulseBack, Push, Welcome
 
 log = logging.getLogger("otter.node.dispatch")
 
@@ -51,11 +51,12 @@ class Outgoing:
 
 @dataclass
 class Loader:
-    """A load side that linked in. ``greeted``: it answered our Welcome under this epoch."""
+    """A load side that linked in. ``greeted``: it answered our Welcome under this epoch; ``leaving``: it stops."""
 
     nid: int
     link: Link
     greeted: bool = False
+    leaving: bool = False
 
 
 class Dispatcher:
@@ -111,12 +112,16 @@ class Dispatcher:
 
     @property
     def idle(self) -> bool:
-        return not self._out
+        """Nothing is with a load side."""
+        return not any(outgoing.nid for outgoing in self._out.values())
 
     def board(self) -> SelectBoard:
         flights = tuple(self._out[number].flight for number in sorted(self._out))
+        leaving = tuple(nid for nid, loader in self._loaders.items() if loader.leaving)
         parameters = self.parameters
-        return SelectBoard(flights, self.greeted, parameters.parallelism, parameters.lb_algorithm, self._last_nid)
+        return SelectBoard(
+            flights, self.greeted, parameters.parallelism, parameters.lb_algorithm, self._last_nid, leaving
+        )  # fmt: skip
 
     def next_loader(self) -> int:
         """Where a batch that is shipped now will probably go (0: nobody is there)."""
@@ -196,6 +201,8 @@ class Dispatcher:
                         self._greet(loader, mark)
                     case Ended(termin):
                         await self._ended(loader, termin)
+                    case Leaving():
+                        loader.leaving = True
         except (LinkClosed, TimeoutError):
             pass
         finally:

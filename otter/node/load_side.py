@@ -37,7 +37,7 @@ from otter.pipe.htdocs import Htdocs
 from otter.pipe.inbox import Inbox
 from otter.rpc.client import Peer
 from otter.rpc.link import Link, LinkClosed, WebSocketWire, Wire, open_unix
-from otter.rpc.messages import Connect, Ended, Hello, Loaded, Pulse, PulseBack, Push, Welcome
+from otter.rpc.messages import Connect, Ended, Hello, Leaving, Loaded, Pulse, PulseBack, Push, Welcome
 from otter.transform.stage import Transformer
 from otter.zk.session import Session
 
@@ -67,12 +67,15 @@ class Incoming:
 
 
 class LoadSide(Side):
+    waits_for_permit = False
+
     def __init__(self, boot: Bootstrap) -> None:
         super().__init__(boot)
         self._apply_thread = ThreadPoolExecutor(1, "apply")
         self._prepare_thread = ThreadPoolExecutor(1, "prepare")
         self._rides: dict[int, Incoming] = {}
         self._bell = asyncio.Event()
+        self._idle = asyncio.Event()  # set while nothing is under way
         self._link: Link | None = None
         self._seat = Mainstem(0, 0)
         self._loader: Loader | None = None
@@ -82,7 +85,6 @@ class LoadSide(Side):
         self._loaded = 0  # last number the target has, or that we hold open
         self._holding = False  # pieces of a giant transaction are applied and not committed
         self._applying: Ticket | None = None
-        self._draining = False
         self._failure: OtterError | None = None  # what a fetch found that ends the attempt
         self._board_lock = asyncio.Lock()  # taken while the target is being changed or asked for its mark
         self._clock_offset = 0.0  # select node's clock minus ours
@@ -93,7 +95,7 @@ class LoadSide(Side):
     async def attempt(self, session: Session) -> None:
         self.say(State.STARTING, "connects to the target")
         self._rides.clear()
-        self._draining, self._holding, self._applying, self._failure = False, False, None, None
+        self._holding, self._applying, self._failure = False, None, None
         async with contextlib.AsyncExitStack() as stack:
             self._loader = Loader(self.task, self.boot.nid)
             stack.push_async_callback(self._on_apply_thread, self._loader.close)
@@ -123,9 +125,11 @@ class LoadSide(Side):
             await asyncio.gather(*parts, *fetches, return_exceptions=True)
 
     async def drain(self) -> None:
-        self._draining = True
-        async with self._board_lock:  # what is being applied ends first
-            pass
+        """What came in is loaded first; nothing new comes."""
+        if self._link is not None:
+            with contextlib.suppress(LinkClosed):
+                await self._link.send(Leaving())
+        await self._idle.wait()
 
     async def _on_apply_thread(self, work: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._apply_thread, work, *args)
@@ -242,9 +246,10 @@ class LoadSide(Side):
                     case Fetch(number):
                         ride = self._rides[number]
                         ride.fetching = asyncio.create_task(self._fetch(ride))
-                    case Apply(number) if not self._draining:
+                    case Apply(number):
                         await self._apply(self._rides[number])
                         self._bell.set()
+            (self._idle.clear if self._rides else self._idle.set)()
             await self._bell.wait()
 
     def _board(self) -> LoadBoard:

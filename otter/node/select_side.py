@@ -87,7 +87,11 @@ class SelectSide(Side):
             self._floor = mark.epoch
             raise LeaseLost(f"the target has seen epoch {mark.epoch}, ours is {epoch}: taking a newer one")
         self._progress.head = head = await asyncio.to_thread(self._look_at_source)
-        start = await asyncio.to_thread(first_position, self.task, head) if mark.is_new else mark.position
+        start = (
+            await asyncio.to_thread(first_position, self.task, self._server_id(), head)
+            if mark.is_new
+            else mark.position
+        )
         self._progress.acked.move(start, mark.number)
         log.info("pipeline %s: selects from %s under epoch %d", self.task.name, positions.describe(start), epoch)
         self._selector = Selector(self.task, self._server_id(), start)

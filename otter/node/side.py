@@ -40,13 +40,16 @@ log = logging.getLogger("otter.node.side")
 #: Seconds between reports to the node.
 REPORT_EVERY = 0.5
 #: Seconds a stop may take to finish what is under way.
-DRAIN = 20.0
+DRAIN = 15.0
 #: Seconds until something that needs a person is tried again by itself (the person may have mended it meanwhile).
 RETRY_FATAL = 15.0
 
 
 class Side(abc.ABC):
     """Base of the two sides. Subclasses do :meth:`attempt`, :meth:`progress` and may answer waits."""
+
+    #: A paused channel stops reading; what was read is still loaded.
+    waits_for_permit = True
 
     def __init__(self, boot: Bootstrap) -> None:
         self.boot = boot
@@ -107,7 +110,7 @@ class Side(abc.ABC):
     async def _attempts(self) -> None:
         backoff = Backoff()
         while not self.stopping.is_set():
-            if not self.permit:
+            if not self.permit and self.waits_for_permit:
                 self.say(State.PAUSED, "paused")
                 await self._until_changed(None)
                 continue
@@ -122,6 +125,7 @@ class Side(abc.ABC):
                 await self._until_changed(RETRY_FATAL)
             except OtterError as error:
                 self.failed(error)
+                self.say(State.HELD_UP, f"held up by {self.boot.side}: {error}")
             except Exception as error:
                 log.exception("pipeline %s %s: an error we did not foresee", self.task.name, self.boot.side)
                 self.failed(Retryable(f"{type(error).__name__}: {error}"))
@@ -204,7 +208,8 @@ class Side(abc.ABC):
 
     def _configure(self, message: Configure) -> None:
         self.nodes = {node.nid: node for node in message.nodes}
-        if self._configured.is_set() and message.task == self.task and message.permit == self.permit:
+        same = self._configured.is_set() and message.task == self.task
+        if same and (message.permit == self.permit or not self.waits_for_permit):
             return
         self.task, self.permit = message.task, message.permit
         self._configured.set()

@@ -225,16 +225,21 @@ class Supervisor:
             child.answers.pop(number, None)
 
     async def close(self, now: asyncio.Event) -> None:
-        """Stops all sides: drains, or kills when ``now`` is set (the second signal)."""
+        """Stops all sides, those that select first: drains, or kills when ``now`` is set (the second signal)."""
         self._wanted = {}
-        for child in list(self._children.values()):
+        for side in ("select", "load"):
+            await self._close([child for key, child in self._children.items() if key[0] == side], now)
+
+    async def _close(self, children: list[Child], now: asyncio.Event) -> None:
+        for child in children:
             await self._stop(child)
         hurry: asyncio.Task[object] = asyncio.create_task(now.wait())
-        keepers = list(self._keepers.values())
+        keepers = [self._keepers[child.key] for child in children if child.key in self._keepers]
         if keepers:
             gone: asyncio.Task[object] = asyncio.create_task(asyncio.wait(keepers))
             await asyncio.wait({gone, hurry}, return_when=asyncio.FIRST_COMPLETED)
-            for child in list(self._children.values()):
-                child.process.kill()
+            for child in children:
+                if child.process.is_alive():
+                    child.process.kill()
             await gone
         hurry.cancel()

@@ -33,6 +33,10 @@ class Ended(Message, frozen=True):
     termin: Termin
 
 
+class Leaving(Message, frozen=True):
+    """This load side stops: it finishes what it has, give it nothing new."""
+
+
 class Pulse(Message, frozen=True):
     """Are you there, and what is your clock? ``sent`` is the load node's time."""
 
@@ -131,6 +135,7 @@ class Examined(Message, frozen=True):
 AnyMessage = (
     Hello
     | Ended
+    | Leaving
     | Pulse
     | Welcome
     | Push

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from otter.binlog import decoder
-from otter.model.batch import Change, Kind, Table, Transaction
+from otter.model.batch import Change, Kind, Part, Table, Transaction
 
 SCHEMA = "retl"
 MARK_TABLE = "otter_mark"
@@ -15,22 +17,25 @@ class EchoFilter:
     def __init__(self, channel_id: int) -> None:
         self._channel = str(channel_id).encode()
         self._is_mark: list[bool] = []  # by index of the stream's tables
+        self._in_echo = False  # the first piece of a giant transaction was ours; its mark is the first row of all
 
     def keep(self, transaction: Transaction, tables: list[Table]) -> Transaction | None:
         """The transaction without mark rows, or None when nothing of it is to travel."""
+        if self._in_echo:
+            self._in_echo = transaction.part is not Part.LAST
+            return None
         for table in tables[len(self._is_mark) :]:
             self._is_mark.append(table.schema == SCHEMA and table.name == MARK_TABLE)
         marks = [change for change in transaction.changes if self._is_mark[change.table]]
         if not marks:
             return transaction
         if any(self._ours(change, tables[change.table]) for change in marks):
+            self._in_echo = transaction.part is Part.FIRST
             return None
         rest = tuple(change for change in transaction.changes if not self._is_mark[change.table])
-        if not rest:
+        if not rest and transaction.part is Part.WHOLE:
             return None
-        return Transaction(
-            transaction.gtid, transaction.position, transaction.committed, rest, transaction.part
-        )  # fmt: skip
+        return msgspec.structs.replace(transaction, changes=rest)
 
     def _ours(self, change: Change, table: Table) -> bool:
         names = [column.name for column in table.columns]

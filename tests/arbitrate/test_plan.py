@@ -31,6 +31,8 @@ def board(*flights: Flight, loaders: tuple[int, ...] = (2, 3), parallelism: int 
         (board(Flight(1, F, 2), Flight(2, M), Flight(3, L)), [Push(2, 2), Push(3, 2)]),
         (board(Flight(1, F, 9, True), Flight(2, L, 9)), [Push(1, 2), Push(2, 2)]),
         (board(Flight(1, F, 2), Flight(2, L, 2), Flight(3)), [Push(3, 3)]),
+        (SelectBoard((Flight(1, nid=2), Flight(2)), (2, 3), 3, last_nid=2, leaving=(2,)), [Push(2, 3)]),
+        (SelectBoard((Flight(1, nid=2), Flight(2)), (2,), 3, leaving=(2,)), []),
     ],
 )
 def test_select(picture: SelectBoard, moves: list[Push]) -> None:
