@@ -115,7 +115,7 @@ function body() {
   if (!page) return h('p', { class: 'muted' }, t('page.loading'));
   return [
     h('div', { class: 'page-head', key: 'head' },
-      page.crumbs && h('nav', { class: 'crumbs', 'aria-label': t('nav.crumbs') }, page.crumbs.map(([hash, text]) => [link(hash, text), h('span', { 'aria-hidden': 'true' }, '›')])),
+      page.crumbs && h('nav', { class: 'crumbs', 'aria-label': t('nav.crumbs') }, page.crumbs.map(([hash, text], i) => [i > 0 && h('span', { 'aria-hidden': 'true' }, '›'), link(hash, text)])),
       h('div', { class: 'title-row' }, h('h1', { tabindex: '-1' }, page.title), h('div', { class: 'actions' }, page.actions?.())),
       page.lead && h('p', { class: 'lead' }, page.lead)),
     h('div', { key: 'view', class: 'view' }, page.view()),

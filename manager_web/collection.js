@@ -50,7 +50,7 @@ export const listing = (spec) => async (params, ctx) => {
     head: t('col.actions'), kind: 'actions',
     cell: (row) => [
       link(`${path(spec.path, spec.identity(row))}/+edit`, t('do.edit'), { class: 'button small', 'aria-label': `${t('do.edit')} ${spec.identity(row)}` }),
-      h('button', { type: 'button', class: 'small danger-text', onclick: () => drop(row), 'aria-label': `${t('do.delete')} ${spec.identity(row)}` }, t('do.delete')),
+      h('button', { type: 'button', class: 'small danger-text', 'data-do': 'delete', onclick: () => drop(row), 'aria-label': `${t('do.delete')} ${spec.identity(row)}` }, t('do.delete')),
     ],
   };
   return {
@@ -65,16 +65,17 @@ export const listing = (spec) => async (params, ctx) => {
 };
 
 /**
- * A page that adds or edits one object. `spec`: {path, title, add, blank(), sections({object, isNew, more}), load() -> more, after(object, isNew),
- * extra, identity}. `params.name` is the object's address, missing for a new one.
+ * A page that adds or edits one object. `spec`: {path, title, add, blank(), sections({object, isNew, more}), load() -> more, after(object),
+ * body(values, isNew), extra(read, ctx), below()}. `params.name` is the object's address, missing for a new one.
  */
 export const editing = (spec) => async (params, ctx) => {
   const isNew = params.name === undefined;
   const [object, more] = await Promise.all([isNew ? spec.blank(ctx) : call('GET', [spec.path, params.name]), spec.load?.()]);
   const save = async (values) => {
-    const saved = await (isNew ? call('POST', [spec.path], { body: values }) : call('PUT', [spec.path, params.name], { body: values }));
+    const body = spec.body?.(values, isNew) ?? values;
+    const saved = await (isNew ? call('POST', [spec.path], { body }) : call('PUT', [spec.path, params.name], { body }));
     toast(t('done.saved'));
-    ctx.go(spec.after?.(saved ?? values, isNew) ?? `#/${spec.path}`);
+    ctx.go(spec.after?.(saved ?? values) ?? `#/${spec.path}`);
   };
   const sheet = form({
     sections: spec.sections({ object, isNew, more }), values: object, save, cancel: `#/${spec.path}`, redraw: ctx.redraw,

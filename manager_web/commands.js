@@ -28,7 +28,7 @@ async function question(name, command, ctx) {
 
 /** The three buttons; the one that would change nothing is off. `status`: START, PAUSE, STOP or undefined. */
 export function commands(name, status, ctx, size = '') {
-  const label = (command) => ({ 'aria-label': `${t(`do.${command}`)} ${name}`, class: size });
+  const label = (command) => ({ 'aria-label': `${t(`do.${command}`)} ${name}`, class: size, 'data-do': command });
   return [
     button(`▶ ${t('do.start')}`, () => start(name, ctx), { ...label('start'), disabled: status === 'START' }),
     button(`❚❚ ${t('do.pause')}`, () => question(name, 'pause', ctx), { ...label('pause'), disabled: status !== 'START' }),

@@ -28,9 +28,11 @@ export function form({ sections, values, save, saveLabel, cancel, extra, redraw 
   const fail = (error) => {
     state.error = error;
     redraw();
-    const target = state.root.querySelector('[aria-invalid]') ?? state.root.querySelector('.problem');
-    target?.focus();
-    target?.closest('details')?.setAttribute('open', '');
+    queueMicrotask(() => { // drawing is a microtask, too, and was queued first
+      const target = state.root.querySelector('[aria-invalid]') ?? state.root.querySelector('.problem');
+      target?.closest('details')?.setAttribute('open', '');
+      target?.focus();
+    });
   };
   const submit = async (event) => {
     event.preventDefault();

@@ -19,7 +19,7 @@ export function progress(view) {
 
 /** The station that holds the pipeline up, '' when none does. What the server names wins over what the numbers show. */
 export function heldAt(view) {
-  if (view.state !== 'held up' && view.state !== 'failed') return '';
+  if ((view.state !== 'held up' && view.state !== 'failed') || /^unknown/i.test(view.words)) return '';
   const place = /\bby (?:the )?(\w+)/i.exec(view.words ?? '')?.[1] ?? '';
   for (const text of [place, view.words ?? '', view.lastError ?? '']) {
     const hit = NAMED.find(([pattern]) => pattern.test(text));

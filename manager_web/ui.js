@@ -96,7 +96,7 @@ export function table({ caption, columns, rows, key, empty, rowClass }) {
   const head = columns.map((c) => h('th', { scope: 'col', role: 'columnheader', class: c.kind }, c.head));
   const body = rows.map((row, i) =>
     h('tr', { key: key ? key(row) : i, role: 'row', class: rowClass?.(row) },
-      columns.map((c) => h('td', { role: 'cell', class: c.kind, 'data-label': c.head }, c.kind === 'actions' ? h('div', { class: 'actions' }, c.cell(row)) : c.cell(row)))));
+      columns.map((c) => h('td', { role: 'cell', class: c.kind, 'data-label': c.head }, h('div', { class: c.kind === 'actions' ? 'actions' : null }, c.cell(row))))));
   return h('div', { class: 'scroll' },
     h('table', { role: 'table' }, h('caption', { class: 'unseen' }, caption),
       h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, head)), h('tbody', { role: 'rowgroup' }, body)));

@@ -35,7 +35,7 @@ function panel(channel, pipeline, ctx) {
       h('h2', null, link(here, pipeline.name), h('span', { class: 'muted' }, ` ${pipeline.source} → ${pipeline.target}`)),
       h('div', { class: 'actions' }, link(here, `${t('pair.title')} (${pipeline.pairs?.length ?? 0})`, { class: 'button small' }),
         link(`${here}/+edit`, t('do.edit'), { class: 'button small', 'aria-label': `${t('do.edit')} ${pipeline.name}` }),
-        button(t('do.delete'), drop, { class: 'small danger-text', 'aria-label': `${t('do.delete')} ${pipeline.name}` }))),
+        button(t('do.delete'), drop, { class: 'small danger-text', 'data-do': 'delete', 'aria-label': `${t('do.delete')} ${pipeline.name}` }))),
     stateLine(view), drawing(view), numbers(view), stageTable(view));
 }
 

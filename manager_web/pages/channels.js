@@ -52,7 +52,7 @@ const columns = (ctx, drop) => [
     cell: (row) => [
       commands(row.name, viewOf(row.name)?.status, ctx, 'small'),
       link(`${path('channels', row.name)}/+edit`, t('do.edit'), { class: 'button small', 'aria-label': `${t('do.edit')} ${row.name}` }),
-      button(t('do.delete'), () => drop(row), { class: 'small danger-text', 'aria-label': `${t('do.delete')} ${row.name}` }),
+      button(t('do.delete'), () => drop(row), { class: 'small danger-text', 'data-do': 'delete', 'aria-label': `${t('do.delete')} ${row.name}` }),
     ],
   },
 ];
@@ -80,7 +80,8 @@ const tile = (name, value, below) => h('div', { class: 'tile' }, h('div', { clas
 
 export const edit = editing({
   path: 'channels', title: 'nav.channels', add: 'channel.add',
-  blank: () => ({ name: '', pipelines: [], description: '' }),
+  blank: () => ({ name: '', description: '' }),
+  body: ({ pipelines, ...values }) => values, // those that are not named stay; they have their own form
   after: (saved) => path('channels', saved.name),
   sections: ({ isNew }) => [{ fields: [
     { name: 'name', label: t('field.name'), required: true, fixed: !isNew, help: t('help.name') },

@@ -50,7 +50,7 @@ export async function edit(params, ctx) {
     path: 'data-sources', title: 'nav.data_sources', add: 'source.add',
     blank: () => ({ name: '', host: '', port: 3306, username: '', password: '', encoding: 'utf8mb4', description: '' }),
     sections: ({ isNew }) => [{ fields: fields(isNew) }],
-    extra: (read) => button(trial.busy ? t('source.testing') : t('source.test'), () => run(read), { disabled: trial.busy, 'aria-busy': trial.busy }),
+    extra: (read) => button(trial.busy ? t('source.testing') : t('source.test'), () => run(read), { disabled: trial.busy, 'aria-busy': trial.busy, 'data-do': 'test' }),
     below: outcome,
   });
   return page(params, ctx);

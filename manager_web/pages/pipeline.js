@@ -45,7 +45,7 @@ function pairList({ channel, pipeline, here, ctx }) {
       { head: t('pair.weight'), kind: 'num', cell: (pair) => pair.pushWeight },
       { head: t('col.actions'), kind: 'actions', cell: (pair) => [
         link(`${path('channels', channel, 'pipelines', pipeline.name, 'pairs', pair.source)}/+edit`, t('do.edit'), { class: 'button small', 'aria-label': `${t('do.edit')} ${pair.source}` }),
-        button(t('do.delete'), () => drop(pair), { class: 'small danger-text', 'aria-label': `${t('do.delete')} ${pair.source}` }),
+        button(t('do.delete'), () => drop(pair), { class: 'small danger-text', 'data-do': 'delete', 'aria-label': `${t('do.delete')} ${pair.source}` }),
       ] },
     ],
   }));

@@ -17,6 +17,7 @@ export async function open({ channel, pipeline: name }, ctx) {
   const save = async (typed) => {
     const body = { ...typed, start: startOf(typed) };
     delete body.startKind;
+    if (!isNew) delete body.pairs; // they are changed one by one; another user may just be doing it
     if (isNew) await call('POST', ['channels', channel, 'pipelines'], { body });
     else await call('PUT', ['channels', channel, 'pipelines', name], { body });
     toast(t('done.saved'));
