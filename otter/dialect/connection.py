@@ -157,6 +157,13 @@ class Connection:
         except pymysql.MySQLError as error:
             raise _translated(error) from None
 
+    def row(self, sql: bytes) -> tuple[Any, ...] | None:
+        """The first row of a query whose literals are bytes of any kind (a cursor would want text)."""
+        self.execute(sql)
+        result = getattr(self._raw, "_result", None)
+        found = getattr(result, "rows", None) or ()
+        return tuple(found[0]) if found else None
+
     @property
     def changed(self) -> int:
         """Rows that the last UPDATE really changed (matched ones are what ``execute`` returned)."""
@@ -165,22 +172,20 @@ class Connection:
         numbers = re.findall(rb"\d+", message)  # "Rows matched: 1  Changed: 0  Warnings: 0", in any language
         return int(numbers[1]) if len(numbers) > 1 else 0
 
-    def rows(self, sql: str | bytes, args: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    def rows(self, sql: str, args: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """Rows of a query; ``%s`` in ``sql`` are ``args``, quoted."""
         try:
             with self._raw.cursor() as cursor:
-                if isinstance(sql, bytes):
-                    sql = sql.decode("utf-8", "surrogateescape")
                 cursor.execute(sql, args or None)
                 return list(cursor.fetchall())
         except pymysql.MySQLError as error:
             raise _translated(error) from None
 
-    def named_rows(self, sql: str | bytes, args: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
+    def named_rows(self, sql: str, args: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
         """Rows of a query as dicts, column names in lower case (MySQL 8 returns information_schema's in upper)."""
         try:
             with self._raw.cursor() as cursor:
-                cursor.execute(sql.decode("utf-8", "surrogateescape") if isinstance(sql, bytes) else sql, args or None)
+                cursor.execute(sql, args or None)
                 names = [str(column[0]).lower() for column in cursor.description or ()]
                 return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         except pymysql.MySQLError as error:

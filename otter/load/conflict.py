@@ -73,11 +73,11 @@ class RowByRow:
 
     def _current(self, shape: Shape, row: Row) -> str | None:
         """The target's row under the key of ``row``, as JSON of texts."""
-        found = self._connection.rows(statement.select_one(shape, row))
-        if not found:
+        found = self._connection.row(statement.select_one(shape, row))
+        if found is None:
             return None
         names = [shape.table.columns[i].name for i in shape.written]
-        return json.dumps(dict(zip(names, map(_shown, found[0]), strict=True)), ensure_ascii=False)
+        return json.dumps(dict(zip(names, map(_shown, found), strict=True)), ensure_ascii=False)
 
     def _note(self, group: Group, row: Row, found: str | None, decision: str) -> None:
         shape = group.shape

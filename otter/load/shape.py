@@ -62,15 +62,20 @@ class Key:
     def token(self) -> Token:
         if not self.sure:
             raise Unsure(self)
-        if all(compare is Compare.EXACT for compare in self.compares) and not self.nullable:
+        exact = all(compare is Compare.EXACT for compare in self.compares)
+        if exact and not self.nullable:
             return itemgetter(*self.ordinals)
-        parts = tuple(zip(self.ordinals, self.compares, strict=True))
+        # One column's token is its bare value with or without NULLs: both ends of a foreign key must agree.
+        return self._single if len(self.ordinals) == 1 else self._several
 
-        def token(row: Row) -> Hashable | None:
-            values = tuple([self._normal(row[ordinal], compare) for ordinal, compare in parts])
-            return None if NULL in values else values
+    def _single(self, row: Row) -> Hashable | None:
+        literal = row[self.ordinals[0]]
+        return None if literal == NULL else self._normal(literal, self.compares[0])
 
-        return token
+    def _several(self, row: Row) -> Hashable | None:
+        pairs = zip(self.ordinals, self.compares, strict=True)
+        values = tuple([self._normal(row[ordinal], compare) for ordinal, compare in pairs])
+        return None if NULL in values else values
 
     def _normal(self, literal: bytes, compare: Compare) -> bytes:
         if compare is Compare.EXACT or literal == NULL:
