@@ -109,9 +109,8 @@ async def served(settings: Settings) -> AsyncIterator[Desk]:
         stack.callback(engine.dispose)
         if not await asyncio.to_thread(Accounts(engine).exists, ADMIN):
             raise BadConfig("user admin", None, "the store has no user yet: run `otter manager init`")
-        desk = await stack.enter_async_context(
-            Desk(engine, key, settings["otter.zookeeper.sessionTimeout"] / 1000).open()
-        )
+        desk = Desk(engine, key, session_timeout=settings["otter.zookeeper.sessionTimeout"] / 1000)
+        await stack.enter_async_context(desk.open())
         bind = str(settings["otter.bind"])
         await _listen(stack, rpc_app(desk, key), bind, settings, "otter.communication.manager.port")
         await _listen(stack, web_app(desk), bind, settings, "otter.port")

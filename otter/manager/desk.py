@@ -31,12 +31,12 @@ TICK = 1.0
 class Desk:
     """Open while the manager runs (``async with``). ``closing`` is set when long answers must come to an end."""
 
-    def __init__(self, engine: Engine, key: bytes, session_timeout: float) -> None:
+    def __init__(self, engine: Engine, key: bytes, session_timeout: float, zookeeper_deadline: float = 5.0) -> None:
         self.store = Store(engine)
         self.accounts = Accounts(engine)
         self.vault = Vault(key)
         self.reports = Reports()
-        self.zookeepers = ZooKeepers(session_timeout)
+        self.zookeepers = ZooKeepers(session_timeout, zookeeper_deadline)
         self.closing = asyncio.Event()
         self._key = key
         self._peers: dict[str, Peer] = {}

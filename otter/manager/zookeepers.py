@@ -33,8 +33,10 @@ class Picture(msgspec.Struct, frozen=True):
 class ZooKeepers:
     """``sync`` opens and closes sessions; ``close`` ends all."""
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, deadline: float) -> None:
+        """``timeout`` of a session, ``deadline`` of one try to connect; seconds."""
         self._timeout = timeout
+        self._deadline = deadline
         self._keepers: dict[str, _Keeper] = {}
 
     async def sync(self, clusters: Iterable[ZooKeeperCluster]) -> None:
@@ -45,7 +47,7 @@ class ZooKeepers:
                 await self._keepers.pop(name).close()
         for name, servers in wanted.items():
             if name not in self._keepers:
-                self._keepers[name] = _Keeper(name, servers, self._timeout)
+                self._keepers[name] = _Keeper(name, servers, self._timeout, self._deadline)
 
     async def close(self) -> None:
         await self.sync(())
@@ -112,11 +114,12 @@ async def read_mainstem(
 class _Keeper:
     """Opens one session, trying again with a growing pause; kazoo reconnects by itself after that."""
 
-    def __init__(self, name: str, servers: tuple[str, ...], timeout: float) -> None:
+    def __init__(self, name: str, servers: tuple[str, ...], timeout: float, deadline: float) -> None:
         self.name = name
         self.servers = servers
         self.session: Session | None = None
         self._timeout = timeout
+        self._deadline = deadline
         self._why = "connecting"
         self._task = asyncio.create_task(self._open(), name=f"zookeeper {name}")
 
@@ -132,7 +135,7 @@ class _Keeper:
         while self.session is None:
             session = Session(self.servers, self._timeout)
             try:
-                await session.open(5.0)
+                await session.open(self._deadline)
             except Retryable as error:
                 if self._why != error.message:
                     log.warning("ZooKeeper cluster %s: %s; trying again", self.name, error)

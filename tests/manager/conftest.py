@@ -98,7 +98,7 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     """A manager without its ports, over SQLite."""
     engine = open_engine(url_of(make_settings(tmp_path)))
     migrate(engine)
-    async with Desk(engine, KEY, session_timeout=10.0).open() as desk:
+    async with Desk(engine, KEY, session_timeout=10.0, zookeeper_deadline=0.2).open() as desk:
         yield desk
     engine.dispose()
 

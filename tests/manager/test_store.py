@@ -103,7 +103,7 @@ def test_objects_get_other_names(store: Store) -> None:
     catalog = store.edit("admin", lambda old: c.replace(old, "shop", renamed))
     assert catalog.channel("mall").id == 1
     assert catalog.pipeline("mall", "a2b").id == 1
-    with pytest.raises(Conflict, match="n1.*cannot be renamed.*mall/a2b"):
+    with pytest.raises(Conflict, match=r"n1.*cannot be renamed.*mall/a2b"):
         store.edit("admin", lambda old: c.replace(old, "n1", msgspec.structs.replace(N1, name="nx")))
 
 

@@ -52,7 +52,7 @@ def _unknown(name: str, path: str, type_: Any) -> Refusal:
     where = _join(path, name)
     if name in REMOVED_PARAMETERS:
         return Refusal(f"{where} is a parameter that Otter had and we do not", REMOVED_PARAMETERS[name], where)
-    known = _fields(msgspec.inspect.type_info(type_), re.findall(r"\.(\w+)|(\[)", path))
+    known = _fields(msgspec.inspect.type_info(type_), re.findall(r"\.(\w+)|(\[)", f".{path}"))
     close = difflib.get_close_matches(name, known, 1)
     hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(known)}"
     return Refusal(f"{where} is not known", hint, where)

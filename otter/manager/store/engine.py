@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from otter.settings import Settings
 _MYSQL = re.compile(
     r"^(?:mysql|mariadb)://(?P<host>\[[^]]+\]|[^:/?]+)(?::(?P<port>\d+))?/(?P<database>[^/?]+)(?:\?.*)?$"
 )
+logging.getLogger("alembic").setLevel(logging.WARNING)  # says on every start that there is nothing to do
 #: Seconds a writer waits for another one, and a second manager for the first one's migrations.
 LOCK_WAIT = 60
 
@@ -47,7 +49,9 @@ def open_engine(url: URL) -> Engine:
     """An engine; connects when it is first used."""
     if url.get_backend_name() != "sqlite":
         return create_engine(url, pool_pre_ping=True, pool_recycle=3600, connect_args={"connect_timeout": 10})
-    Path(url.database or "").parent.mkdir(parents=True, exist_ok=True)
+    file = Path(url.database or "")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.touch(mode=0o600)  # it holds password hashes and sealed passwords
     engine = create_engine(url, connect_args={"timeout": LOCK_WAIT})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
