@@ -176,7 +176,7 @@ class Daemon:
             await _end(process, reader)
 
     def _write_conf(self) -> None:
-        self._port = self._port or _free_port()
+        self._port = _free_port(self._port)
         self.conf.parent.mkdir(parents=True, exist_ok=True)
         self.conf.unlink(missing_ok=True)
         lines = f"rpc-listen-port={self._port}\nrpc-secret={self._secret}\nstop-with-process={os.getpid()}\n"
@@ -241,7 +241,12 @@ async def _copy_log(process: asyncio.subprocess.Process) -> None:
                 _log.warning("aria2c: %s", _SIGNATURE.sub("sig=...", line.decode("utf-8", "replace").strip()))
 
 
-def _free_port() -> int:
+def _free_port(wanted: int) -> int:
+    """``wanted`` when it can be had, else (or for 0) another one. aria2c itself would go on with ``[::1]`` alone."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # our own old connections do not matter
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -38,7 +38,7 @@ _FIRST_LOOK, _SLOWEST_LOOK = 0.25, 2.0  # seconds between looks while no bell ri
 _RECONNECT = 0.2
 _RESEND = "it is asked for again by itself"
 _REASONS = {
-    -1: ("connection refused", "is that node running, and its download port reachable?"),
+    -1: ("the connection was refused or lost", "is that node running, and its download port reachable?"),
     2: ("timed out", "look at the link between the two nodes"),
     9: ("the disk of {folder} is full", "free some space"),
     19: ("its name cannot be resolved", "set an IP as the node's (external) address"),
@@ -325,7 +325,8 @@ def failure(wanted: Order, code: int, words: str) -> Retryable:
         return Missing(f"{what}: the address has expired, or the cluster keys differ", _RESEND)
     if code in (15, 16, 17, 18) and "No space left" not in words:
         return _cannot_write(wanted.path, words)
-    reason, hint = _REASONS.get(9 if "No space left" in words else -1 if "refused" in words else code, _UNKNOWN)
+    lost = "refused" in words or (code == 1 and "No URI" in words)  # the second: all its connections were, one by one
+    reason, hint = _REASONS.get(9 if "No space left" in words else -1 if lost else code, _UNKNOWN)
     return Retryable(f"{what}: {reason.format(words=words, code=code, folder=wanted.path.parent)}", hint)
 
 

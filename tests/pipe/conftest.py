@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import time
 from collections.abc import AsyncIterator, Callable
@@ -15,7 +16,7 @@ from aiohttp import web
 
 from bench.servers import free_port
 from otter.pipe import url
-from otter.pipe.aria2 import Daemon
+from otter.pipe.aria2 import Daemon, address_in
 from otter.pipe.downloader import Downloader
 from otter.pipe.file import pack
 from otter.pipe.htdocs import Htdocs
@@ -114,7 +115,8 @@ async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
 
 @pytest.fixture
 async def downloader(daemon: Daemon, tmp_path: Path) -> AsyncIterator[Downloader]:
-    async with Downloader(daemon.address, tmp_path / "download") as downloader:
+    source = functools.partial(address_in, daemon.conf)  # as a side process does
+    async with Downloader(source, tmp_path / "download") as downloader:
         yield downloader
 
 
