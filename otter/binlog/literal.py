@@ -50,8 +50,10 @@ def float_text(value: float) -> str:
         text = digits % value
         if _pack(float(text)) == raw:
             return text
-    text = f"{value:.8g}"
-    return text if abs(float(text)) <= FLOAT_MAX and _pack(float(text)) == raw else f"{value:.9g}"
+    for text in (f"{value:.8g}", f"{value:.9g}"):
+        if abs(float(text)) <= FLOAT_MAX and _pack(float(text)) == raw:
+            return text
+    return repr(value)
 
 
 def double_text(value: float) -> str:
