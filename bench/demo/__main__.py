@@ -16,7 +16,8 @@ from rich.live import Live
 from bench.demo import shop, view
 from bench.demo.compare import Comparison, compare
 from bench.demo.workload import Shop
-from bench.demo.world import DemoError, World, seconds_since
+from bench.demo.world import World, seconds_since
+from bench.processes import Ended
 from otter.cli.api import connect
 from otter.errors import OtterError
 from otter.model.stats import ClusterStatus, PipelineView
@@ -34,7 +35,7 @@ def main() -> int:
     except KeyboardInterrupt:
         _say("stopped, nothing is left behind")
         return 0 if not arguments.once else 130
-    except (DemoError, TimeoutError, RuntimeError, subprocess.SubprocessError, pymysql.MySQLError, OtterError) as error:
+    except (Ended, TimeoutError, RuntimeError, subprocess.SubprocessError, pymysql.MySQLError, OtterError) as error:
         _say(f"demo: {error}")
         return 1
 

@@ -5,14 +5,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,76 +16,19 @@ from typing import Any
 import yaml
 
 from bench.demo import shop
-from bench.servers import Mariadb, Zookeeper, free_port, wait_until
+from bench.processes import Ended, Installation, together
+from bench.servers import Mariadb, Zookeeper, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-OTTER = [sys.executable, "-m", "otter.cli.main"]
-RUNNING = "server is running now ......"
 
 
-class DemoError(Exception):
-    """The demo cannot go on; the message is for the person before the terminal."""
-
-
-class Program:
-    """A manager or node that runs in its home, as ``otter ROLE run`` would be started by a user."""
-
-    def __init__(self, role: str, home: Path, environment: dict[str, str]) -> None:
-        self.role, self.home = role, home
-        self._out = home / "out.log"
-        with self._out.open("wb") as out:
-            self.process = subprocess.Popen(
-                [*OTTER, role, "run", "--home", str(home)],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment, cwd=home, start_new_session=True,
-            )  # fmt: skip
-
-    def wait_ready(self) -> None:
-        wait_until(self._ready, 60, f"the {self.role} in {self.home}")
-
-    def _ready(self) -> bool:
-        if self.process.poll() is not None:
-            raise DemoError(f"the {self.role} in {self.home.name} ended: {self._out.read_text().strip()[-2000:]}")
-        log = self.home / "logs" / self.role / f"{self.role}.log"
-        return log.exists() and RUNNING in log.read_text("utf-8", "replace")
-
-    def stop(self, seconds: float = 30) -> None:
-        """TERM; after ``seconds`` whatever is left of its session is killed."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(seconds)
-        for pid in _session(self.process.pid):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self.process.wait()
-
-
-def _session(leader: int) -> list[int]:
-    """Living processes of the session that ``leader`` began: all of them are its children or theirs."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError, ValueError):
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                if int(fields[3]) == leader and fields[0] != "Z":
-                    found.append(int(entry.name))
-    return found
-
-
-class World:
+class World(Installation):
     """``with World() as world:`` everything runs and both channels are started; at the end nothing is left."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__(ROOT / ".demo")
         self._say = say
-        self.folder = ROOT / ".demo"
-        self.password = secrets.token_urlsafe(9)
-        self.web_port, self._rpc_port = free_port(), free_port()
         self._stack = contextlib.ExitStack()
-        self._programs: list[Program] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.web_port}"
 
     def __enter__(self) -> World:
         try:
@@ -112,27 +51,11 @@ class World:
             for sig, handler in before.items():
                 signal.signal(sig, handler)
 
-    def otter(self, *arguments: str, feed: str = "") -> str:
-        """Runs ``otter ARGUMENTS`` and returns what it printed; raises DemoError with its sentence."""
-        done = subprocess.run(
-            [*OTTER, *arguments], input=feed, capture_output=True, text=True, env=self._environment(), timeout=300,
-            check=False,
-        )  # fmt: skip
-        if done.returncode != 0:
-            raise DemoError(f"`otter {' '.join(arguments)}` ended with {done.returncode}: {done.stderr.strip()}")
-        return done.stdout
-
     def _claim(self) -> None:
         self._stack.callback(os.close, _lock(Path(__file__).parent))
         self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)  # of a demo that was killed
         self.folder.mkdir()
-
-    def _environment(self) -> dict[str, str]:
-        """A user's environment: no OTTER_* of the caller but those that a user would set here."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("OTTER_")}
-        manager = self.folder / "manager"
-        return {**kept, "OTTER_HOME": str(manager), "OTTER_MANAGER_URL": self.url}
 
     def _start(self) -> None:
         self._say("starting two MariaDB servers, ZooKeeper and the manager ...")
@@ -142,50 +65,23 @@ class World:
         jobs: list[Callable[[], None]] = [self.zookeeper.start, self.hangzhou.start, self.us_west.start, self._manager]
         for server in (self.zookeeper, self.hangzhou, self.us_west):
             self._stack.callback(server.stop)
-        self._stack.callback(self._stop_programs)
-        _together(jobs)
+        self._stack.callback(self.stop)
+        together(jobs)
         self.hangzhou.run(*shop.shop(), *shop.report())
         self.us_west.run(*shop.shop())
         self._say("making and starting three nodes: node1 in hangzhou, node2 and node3 in us-west ...")
         self.otter("apply", "-f", "-", feed=self._document())
-        _together([partial(self._node, number) for number in (1, 2, 3)])
+        together([partial(self._node, number) for number in (1, 2, 3)])
         self._say("starting the channels shop and shop-report ...")
-        _together([partial(self.otter, "channel", "start", channel) for channel in ("shop", "shop-report")])
+        together([partial(self.otter, "channel", "start", channel) for channel in ("shop", "shop-report")])
 
     def _manager(self) -> None:
-        home = self.folder / "manager"
-        (home / "conf").mkdir(parents=True)
-        given = {
-            "otter.bind": "127.0.0.1",
-            "otter.port": self.web_port,
-            "otter.communication.manager.port": self._rpc_port,
-        }
-        (home / "conf" / "otter.properties").write_text("".join(f"{name} = {value}\n" for name, value in given.items()))
-        password = home / "password"
-        password.touch(0o600)
-        password.write_text(self.password)
-        self.otter("manager", "init", "--admin-password-file", str(password))
-        self._run("manager", home)
+        self.init_manager()
+        self.start_manager()
 
     def _node(self, number: int) -> None:
-        home = self.folder / f"node{number}"
-        key = self.folder / "manager" / "conf" / "cluster.key"
-        self.otter("node", "init", str(home), "--nid", str(number), "--manager", f"127.0.0.1:{self._rpc_port}",
-                   "--cluster-key-file", str(key), "--set", "otter.bind=127.0.0.1")  # fmt: skip
-        self._run("node", home)
-
-    def _run(self, role: str, home: Path) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("OTTER_")}
-        program = Program(role, home, kept)
-        self._programs.append(program)
-        program.wait_ready()
-
-    def _stop_programs(self) -> None:
-        """Nodes before the manager, so that each can say goodbye."""
-        nodes = [program.stop for program in self._programs if program.role == "node"]
-        managers = [program.stop for program in self._programs if program.role == "manager"]
-        _together(nodes)
-        _together(managers)
+        self.init_node(number)
+        self.start_node(number)
 
     def _document(self) -> str:
         node = {"ip": "127.0.0.1", "zookeeper": "demo"}
@@ -220,18 +116,8 @@ def _lock(folder: Path) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(lock)
-        raise DemoError("another bin/demo runs in this checkout") from None
+        raise Ended("another bin/demo runs in this checkout") from None
     return lock
-
-
-def _together(jobs: Sequence[Callable[[], Any]]) -> None:
-    """Runs the jobs at the same time; raises the first failure when all have ended."""
-    if not jobs:
-        return
-    with ThreadPoolExecutor(len(jobs)) as pool:
-        futures = [pool.submit(job) for job in jobs]
-    for future in futures:
-        future.result()
 
 
 def seconds_since(begin: float) -> str:
