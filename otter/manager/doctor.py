@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 import msgspec
 
+from otter.dialect import source as dialect_source
 from otter.dialect.connection import Connection, SqlError
 from otter.errors import OtterError
 from otter.manager.catalog import Catalog
@@ -35,29 +36,39 @@ CLOCK = 30.0
 
 async def test_source(desk: Desk, given: DataSource) -> list[Check]:
     """Connects from the manager; password "" is that of the stored data source of the same name."""
-    old = (await desk.catalog()).data_sources.get(given.name)
+    catalog = await desk.catalog()
+    old = catalog.data_sources.get(given.name)
     if old is None and not given.password:
         raise Refusal(f"data source {given.name!r} is not stored yet", "give its password", "password")
-    return await _examine_source(desk.vault, desk.vault.sealed(given, old))
+    return await _examine_source(desk.vault, desk.vault.sealed(given, old), _role_of(catalog, given.name))
 
 
-async def _examine_source(vault: Vault, sealed: DataSource) -> list[Check]:
+def _role_of(catalog: Catalog, name: str) -> str:
+    """What is only a target needs no binlog; what nobody uses yet may become a source."""
+    uses = {(pipeline.source == name, pipeline.target == name) for _, pipeline in catalog.pipelines()}
+    return "target" if (False, True) in uses and not any(source for source, _ in uses) else "source"
+
+
+async def _examine_source(vault: Vault, sealed: DataSource, role: str, tables: Sequence[str] = ()) -> list[Check]:
+    """From the manager. ``role``: source or target; ``tables``: ``schema.table`` names to look at."""
     try:
         clear = vault.clear(sealed)
     except OtterError as error:
         return [Check(subject=_subject(sealed), name="password", ok=False, words=error.message, hint=error.hint)]
     try:
-        return await asyncio.wait_for(asyncio.to_thread(_look, clear), PATIENCE)
+        return await asyncio.wait_for(asyncio.to_thread(_look, clear, role, list(tables)), PATIENCE)
     except TimeoutError:
         return [_unreachable(sealed, f"no answer within {PATIENCE:.0f} s")]
 
 
-def _look(clear: DataSource) -> list[Check]:
+def _look(clear: DataSource, role: str, tables: list[str]) -> list[Check]:
     """Blocking."""
     try:
         with Connection(clear, timeout=PATIENCE) as connection:
             words = f"{clear.username}@{clear.host}:{clear.port} is {connection.version}, seen from the manager"
-            return [Check(subject=_subject(clear), name="connection", ok=True, words=words)]
+            here = Check(subject=_subject(clear), name="connection", ok=True, words=words)
+            checks = [here, *dialect_source.check(connection, role)]
+            return checks + (dialect_source.check_tables(connection, tables, role) if tables else [])
     except SqlError as error:
         return [_unreachable(clear, error.message)]
 
@@ -166,8 +177,7 @@ async def _download(node: Node) -> Check:
 async def _examine_pipeline(desk: Desk, scene: Scene, channel: Channel, pipeline: Pipeline) -> list[Check]:
     """The source as a select node sees it, the target as a load node sees it."""
     checks = _complete(channel, pipeline)
-    roles = ((pipeline.select_nodes, pipeline.source), (pipeline.load_nodes, pipeline.target))
-    found = await asyncio.gather(*(_examine_role(desk, scene, pipeline, names, source) for names, source in roles))
+    found = await asyncio.gather(*(_examine_role(desk, scene, pipeline, role) for role in ("source", "target")))
     return list(dict.fromkeys([*checks, *found[0], *found[1]]))  # a node that plays both roles says all of it twice
 
 
@@ -178,15 +188,16 @@ def _complete(channel: Channel, pipeline: Pipeline) -> list[Check]:
     return [Check(subject=subject, name="pairs", ok=count > 0, words=f"{count} tables mapped", hint=hint)]
 
 
-async def _examine_role(
-    desk: Desk, scene: Scene, pipeline: Pipeline, names: tuple[str, ...], source: str
-) -> list[Check]:
-    """Asks the first node that answers; the manager looks itself when none does."""
-    for name in names:
+async def _examine_role(desk: Desk, scene: Scene, pipeline: Pipeline, role: str) -> list[Check]:
+    """Asks the first node that has something to say; the manager looks itself when none does."""
+    for name in pipeline.select_nodes if role == "source" else pipeline.load_nodes:
         node = scene.catalog.nodes[name]
         if node.nid not in scene.picture.alive:
             continue
         with contextlib.suppress(OtterError, msgspec.MsgspecError):
             path = f"/rpc/v1/pipelines/{pipeline.id}/doctor"
-            return await desk.peer(node).post(path, None, list[Check], timeout=2 * PATIENCE)
-    return await _examine_source(desk.vault, scene.catalog.data_sources[source])
+            if checks := await desk.peer(node).post(path, None, list[Check], timeout=2 * PATIENCE):
+                return checks
+    name = pipeline.source if role == "source" else pipeline.target
+    tables = [pair.source if role == "source" else pair.target_name for pair in pipeline.pairs]
+    return await _examine_source(desk.vault, scene.catalog.data_sources[name], role, tables)

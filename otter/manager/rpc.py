@@ -30,11 +30,13 @@ class _Answers:
         self._desk = desk
 
     async def config(self, request: web.Request) -> web.Response:
-        """The node's config when it is newer than ``version``; else waits up to ``wait`` seconds, then 304."""
+        """The node's config when it is another than ``version``; else waits up to ``wait`` seconds, then 304.
+
+        One that is older than the node's own is news too: the store was made anew."""
         nid = int(request.match_info["nid"])
         version, wait = _number(request, "version"), min(_number(request, "wait"), LONGEST)
         config = config_of(await self._desk.catalog(), nid)  # 404 at once, however new
-        if config.version <= version:
+        if config.version == version:
             catalog = await self._desk.newer_than(int(version), wait)
             if catalog is None:
                 return web.Response(status=304)
