@@ -118,7 +118,9 @@ class Daemon:
         return self._port, self._secret
 
     def health(self) -> str:
-        """ "" when all is well, else what is wrong, in a sentence."""
+        """What is wrong, in a sentence; empty when all is well."""
+        if self._task is not None and self._task.done():
+            return "aria2c is no longer watched: restart the node, and report what its log says"
         if self._words:
             return self._words
         recent = self._recent_ends()

@@ -12,6 +12,8 @@ from otter.pipe import file
 from otter.pipe.downloader import Downloader
 from otter.pipe.htdocs import Htdocs
 
+_AGAIN = "it is asked for again by itself"
+
 
 class Inbox:
     """Receives the batches of one pipeline. ``download`` is the node's ``download/``, without a budget."""
@@ -44,7 +46,7 @@ class Inbox:
             return await self._downloader.fetch(key.url, key.file, key.size, key.digest, split=split, timeout=timeout)
         path = Htdocs(local_htdocs).find(key.file)
         if path is None:
-            raise Damaged(f"{key.file} is not in {local_htdocs} (any more)", "it is asked for again by itself")
+            raise Damaged(f"{key.file} is not in {local_htdocs} (any more)", _AGAIN)
         return path
 
     def _empty(self, ticket: Ticket) -> Batch:
@@ -54,7 +56,9 @@ class Inbox:
         """A whole file that is another batch than the ticket says would be the worst: refuse it."""
         named = (self._pipeline_id, ticket.epoch, ticket.number, ticket.start, ticket.end)
         if (batch.pipeline_id, batch.epoch, batch.number, batch.start, batch.end) != named:
-            raise Damaged(f"the bytes of ticket {ticket.number} hold batch {batch.number} of epoch {batch.epoch}")
+            raise Damaged(
+                f"the bytes of ticket {ticket.number} hold batch {batch.number} of epoch {batch.epoch}", _AGAIN
+            )
         return batch
 
     def remove(self, key: PipeKey) -> None:
