@@ -107,6 +107,7 @@ class Mariadb(Server):
 
     def prepare(self) -> None:
         super().prepare()
+        self._temporary.mkdir(exist_ok=True)
         if (self.folder / "data" / "mysql").exists():
             return
         template = Path(os.environ.get("OTTER_TEST_TEMPLATE", "")) if "OTTER_TEST_TEMPLATE" in os.environ else None
@@ -115,6 +116,7 @@ class Mariadb(Server):
             return
         subprocess.run(
             ["mariadb-install-db", "--no-defaults", f"--datadir={self.folder / 'data'}", "--user=root",
+             f"--tmpdir={self._temporary}",
              "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"],
             check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
@@ -122,9 +124,15 @@ class Mariadb(Server):
             with contextlib.suppress(FileExistsError):
                 shutil.copytree(self.folder / "data", template)
 
+    @property
+    def _temporary(self) -> Path:
+        """Of its own: servers that start at the same time were seen to take each other's temporary tables in /tmp."""
+        return self.folder / "tmp"
+
     def command(self) -> list[str]:
         return [
             "mariadbd", "--no-defaults", f"--datadir={self.folder / 'data'}", "--user=root", f"--port={self.port}",
+            f"--tmpdir={self._temporary}",
             "--bind-address=127.0.0.1", f"--socket={self.folder / 's.sock'}", f"--server-id={self.server_id}",
             f"--gtid-domain-id={self.server_id}", "--innodb-buffer-pool-size=256M", "--innodb-log-file-size=128M",
             "--character-set-server=utf8mb4", "--max-allowed-packet=256M", "--skip-name-resolve",
