@@ -20,6 +20,8 @@ Name = Annotated[str, typer.Argument(metavar="CHANNEL")]
 
 #: A pipeline in one of these has its start position pinned: what is committed from now on will be copied.
 PINNED = frozenset({State.RUNNING, State.CATCHING_UP})
+#: Seconds after which no report from before the command is left in the manager's picture.
+SETTLED = 3.0
 
 
 @app.command("start")
@@ -35,28 +37,32 @@ def start(
     view = _command(api, name, "start")
     if wait:
         with screen.progress(f"starting {name}") as say:
-            view = _until_pinned(api, name, time.monotonic() + timeout, say)
+            view = _until_pinned(api, name, timeout, say)
     typer.echo(f"channel {name} is started" + ("" if wait else "; its pipelines are starting"))
     for pipeline in view.pipelines:
         typer.echo(f"  {pipeline.name}: {pipeline.state}" + (f" ({pipeline.words})" if pipeline.words else ""))
 
 
-def _until_pinned(api: Api, name: str, deadline: float, say: screen.Say) -> ChannelView:
-    pause = 0.1
+def _until_pinned(api: Api, name: str, timeout: float, say: screen.Say) -> ChannelView:
+    """Polls until all pipelines are pinned. The manager's picture may be from just before the command, and what nodes
+    report is up to a second old: a picture counts when it is newer, a failure when it outlives ``SETTLED``."""
+    begin, pause = time.monotonic(), 0.1
+    first = api.get("/api/v1/status", ClusterStatus).at
     while True:
-        view = find(api.get("/api/v1/status", ClusterStatus), name)
+        status = api.get("/api/v1/status", ClusterStatus)
+        view = find(status, name)
         pending = [pipeline for pipeline in view.pipelines if pipeline.state not in PINNED]
+        where = _where(pending[0]) if pending else "the manager has no newer picture"
         failed = [pipeline for pipeline in pending if pipeline.state is State.FAILED]
-        if failed:
-            raise Fatal(
-                f"{name} did not start: {_where(failed[0])}", f"`otter doctor --channel {name}` looks for the cause"
-            )
-        if not pending:
+        if failed and status.at > first + SETTLED:
+            hint = f"`otter doctor --channel {name}` looks for the cause"
+            raise Fatal(f"{name} did not start: {_where(failed[0])}", hint)
+        if not pending and status.at > first:
             return view
-        if time.monotonic() > deadline:
+        if time.monotonic() > begin + timeout:
             hint = f"it goes on trying; `otter doctor --channel {name}` looks for the cause"
-            raise OtterError(f"{name} is started, but does not run yet: {_where(pending[0])}", hint)
-        say(f"starting {name}: {_where(pending[0])}")
+            raise OtterError(f"{name} is started, but does not run yet: {where}", hint)
+        say(f"starting {name}: {where}")
         time.sleep(pause)
         pause = min(pause * 1.5, 1.0)
 
