@@ -59,7 +59,7 @@ async function navigate({ keep = false } = {}) {
   state.page?.close?.();
   Object.assign(state, { page, error, hash: location.hash });
   if (!keep) state.drawn = wipe();
-  draw();
+  paint();
   if (!keep) arrive();
 }
 
@@ -84,15 +84,18 @@ function arrive() {
   window.scrollTo(0, 0);
 }
 
+/** Soon, once for all who ask in the same breath. */
 function draw() {
   if (state.scheduled) return;
   state.scheduled = true;
-  queueMicrotask(() => {
-    state.scheduled = false;
-    const fresh = [state.who && !state.who.mustChangePassword ? shell() : gate()];
-    patch(root, state.drawn, fresh);
-    state.drawn = fresh;
-  });
+  queueMicrotask(paint);
+}
+
+function paint() {
+  state.scheduled = false;
+  const fresh = [state.who && !state.who.mustChangePassword ? shell() : gate()];
+  patch(root, state.drawn, fresh);
+  state.drawn = fresh;
 }
 
 const gate = () => h('div', { class: 'gate', key: 'gate' },

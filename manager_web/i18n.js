@@ -1,4 +1,4 @@
-// Words: t('key', {values}) in the user's language. Catalogues hold the same keys (a test checks it).
+// Words: t(key, values) in the user's language. Catalogues hold the same keys (a test checks it).
 
 import en from './i18n/en.js';
 import zh from './i18n/zh.js';

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 from aiohttp import web
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from bench.servers import free_port
+from bench.servers import Zookeeper, free_port
 from otter import settings
 from otter.manager import app as manager_app
+from otter.model.process import Mainstem
 from otter.model.stats import NodeReport
 from otter.rpc import key as cluster_key
 from otter.rpc.client import Peer
+from otter.zk import paths
+from otter.zk.session import Session
 
 from .pages import Console, Watched
 
@@ -82,8 +88,9 @@ class Proxy:
         ) as answer:  # fmt: skip
             response = web.StreamResponse(status=answer.status, headers=answer.headers)
             response.headers.pop("Transfer-Encoding", None)
-            await response.prepare(request)
-            await self._relay(answer, response)
+            with contextlib.suppress(ConnectionResetError):  # the page has gone on
+                await response.prepare(request)
+                await self._relay(answer, response)
         return response
 
     async def _relay(self, answer: aiohttp.ClientResponse, response: web.StreamResponse) -> None:
@@ -111,12 +118,61 @@ class Manager:
     peer: Peer
     end: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def report(self, report: NodeReport) -> None:
-        """Speaks to the manager as the node does, once a second in real life."""
-        self.loop.run(self.peer.call("POST", f"/rpc/v1/nodes/{report.nid}/report", report))
-
     def cut(self, wanted: bool) -> None:
         self.loop.loop.call_soon_threadsafe(self.proxy.cut.set if wanted else self.proxy.cut.clear)
+
+
+class Voice:
+    """Speaks for node 1 where a test must decide what it says: registered in ZooKeeper, holding the mainstem of pipeline 1
+    of channel 1, reporting every half second what it was told last."""
+
+    def __init__(self, manager: Manager, zookeeper: Zookeeper) -> None:
+        self._manager = manager
+        self._words: NodeReport | None = None
+        self._session: Session = manager.loop.run(self._open(zookeeper.address))
+        self._speaking = asyncio.run_coroutine_threadsafe(self._speak(), manager.loop.loop)
+
+    def says(self, report: NodeReport) -> None:
+        self._words = report
+
+    async def _open(self, address: str) -> Session:
+        session = Session((address,), 10.0)
+        await session.open()
+        await session.create(paths.node(1), b"{}", ephemeral=True)
+        await session.create(paths.mainstem(1, 1), msgspec.json.encode(Mainstem(1, 3)), ephemeral=True)
+        return session
+
+    async def _speak(self) -> None:
+        while True:
+            if self._words is not None:
+                report = msgspec.structs.replace(self._words, at=time.time())
+                await self._manager.peer.call("POST", f"/rpc/v1/nodes/{report.nid}/report", report)
+            await asyncio.sleep(0.5)
+
+    def close(self) -> None:
+        self._speaking.cancel()
+        self._manager.loop.run(self._session.close())
+
+
+@pytest.fixture
+def voice(manager: Manager, keeper: Zookeeper) -> Iterator[Voice]:
+    voice = Voice(manager, keeper)
+    yield voice
+    voice.close()
+
+
+@pytest.fixture
+def keeper(zookeeper: Zookeeper) -> Zookeeper:
+    """The ZooKeeper without what an earlier manager left in it: every manager begins to number at 1."""
+
+    async def wipe() -> None:
+        async with Session((zookeeper.address,), 10.0) as session:
+            await session.delete(paths.ROOT, recursive=True)
+
+    loop = Loop()
+    loop.run(wipe())
+    loop.close()
+    return zookeeper
 
 
 @pytest.fixture

@@ -161,4 +161,12 @@ class Console:
 
     def stage_number(self, stage: int) -> int:
         """The batch number of a row of the stage table: 1 selected, 2 extracted, 3 shipped, 4 loaded, 5 acknowledged."""
-        return int(self.page.locator("#main table").first.locator("tbody tr").nth(stage).locator("td").nth(1).inner_text().lstrip("#"))
+        return int(
+            self.page.locator("#main table")
+            .first.locator("tbody tr")
+            .nth(stage)
+            .locator("td")
+            .nth(1)
+            .inner_text()
+            .lstrip("#")
+        )

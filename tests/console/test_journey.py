@@ -14,15 +14,15 @@ from .pages import TIMEOUT, Console, Watched
 
 
 def test_from_first_login_to_a_started_channel(
-    console: Console, zookeeper: Zookeeper, mariadb: Mariadb, mariadb2: Mariadb
+    console: Console, keeper: Zookeeper, mariadb: Mariadb, mariadb2: Mariadb
 ) -> None:
     page = console.page
     console.go("channels")
     expect(page.locator(".guide li")).to_have_count(8)
     expect(page.locator(".guide li.next a")).to_have_attribute("href", "#/zookeepers/+new")
 
-    console.add_zookeeper("zk", zookeeper.address)
-    expect(console.row(zookeeper.address).locator(".badge.good")).to_be_visible(timeout=TIMEOUT)
+    console.add_zookeeper("zk", keeper.address)
+    expect(console.row(keeper.address).locator(".badge.good")).to_be_visible(timeout=TIMEOUT)
 
     assert console.add_node("n1", "127.0.0.1", "zk") == 1
     expect(page.locator("#main")).to_contain_text("otter node init /srv/otter/node1 --nid 1 --manager 127.0.0.1:1099")
@@ -54,10 +54,10 @@ def test_from_first_login_to_a_started_channel(
     expect(console.states()).to_have_text(re.compile("Stopped"), timeout=TIMEOUT)
 
 
-def test_problems_stand_beside_their_field(console: Console, zookeeper: Zookeeper) -> None:
-    console.add_zookeeper("zk", zookeeper.address)
+def test_problems_stand_beside_their_field(console: Console, keeper: Zookeeper) -> None:
+    console.add_zookeeper("zk", keeper.address)
     console.go("zookeepers", "+new")
-    console.fill(name="zk", servers=zookeeper.address)
+    console.fill(name="zk", servers=keeper.address)
     console.submit()
     expect(console.page.locator("form.form")).to_contain_text("zk", timeout=TIMEOUT)
     expect(console.page.locator("[role=alert], .field-error")).to_be_visible(timeout=TIMEOUT)
@@ -72,15 +72,17 @@ def test_problems_stand_beside_their_field(console: Console, zookeeper: Zookeepe
     assert "field-port-error" in described
 
 
-def test_deleting_asks_and_tells_the_command(console: Console, zookeeper: Zookeeper) -> None:
-    console.add_zookeeper("zk", zookeeper.address)
+def test_deleting_asks_and_tells_the_command(console: Console, keeper: Zookeeper) -> None:
+    console.add_zookeeper("zk", keeper.address)
     console.add_node("n1", "127.0.0.1", "zk")
     page = console.page
     console.go("zookeepers")
     page.locator("[data-do=delete]").click()
     expect(page.locator("dialog")).to_contain_text("curl -X DELETE")
     page.locator("dialog button[type=submit]").click()
-    expect(page.locator("dialog .problem")).to_contain_text("n1", timeout=TIMEOUT)  # it is in use: the dialog says by whom
+    expect(page.locator("dialog .problem")).to_contain_text(
+        "n1", timeout=TIMEOUT
+    )  # it is in use: the dialog says by whom
     page.keyboard.press("Escape")
     expect(page.locator("dialog")).to_have_count(0)
 
@@ -109,8 +111,8 @@ def test_login_refuses_and_password_is_forced(manager: Manager, open_page: Calla
     assert watched.troubles == []
 
 
-def test_a_batch_of_pairs_names_the_bad_line(console: Console, zookeeper: Zookeeper) -> None:
-    console.add_zookeeper("zk", zookeeper.address)
+def test_a_batch_of_pairs_names_the_bad_line(console: Console, keeper: Zookeeper) -> None:
+    console.add_zookeeper("zk", keeper.address)
     console.add_node("n1", "127.0.0.1", "zk")
     for name in ("a", "b"):
         console.add_data_source(name, f"{name}.invalid", 3306, "otter", "x")
