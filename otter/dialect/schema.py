@@ -83,8 +83,9 @@ class TargetTable:
         return all(not self.by_name[column.lower()].nullable for column in key.columns)
 
 
-def read(connection: Connection, schema: str, table: str) -> TargetTable:
-    """The table as it is now. Raises Fatal when it is missing, :class:`SqlError` from the server."""
+def read(connection: Connection, schema: str, table: str, foreign: Iterable[ForeignKey] | None = None) -> TargetTable:
+    """The table as it is now; ``foreign`` are the server's :func:`foreign_keys`, where the caller has them already.
+    Raises Fatal when it is missing, :class:`SqlError` from the server."""
     columns = tuple(_columns(connection, schema, table))
     if not columns:
         raise Fatal(
@@ -98,12 +99,13 @@ def read(connection: Connection, schema: str, table: str) -> TargetTable:
     engine = connection.value(
         "SELECT engine FROM information_schema.tables WHERE table_schema=%s AND table_name=%s", (schema, table)
     )
+    everything = foreign_keys(connection) if foreign is None else foreign
     return TargetTable(
         schema,
         table,
         columns,
         tuple(_keys(connection, schema, table)),
-        tuple(_foreign(connection, schema, table)),
+        tuple(key for key in everything if (schema, table) in (key.child, key.parent)),
         bool(triggers),
         str(engine),
     )
@@ -144,29 +146,30 @@ def _keys(connection: Connection, schema: str, table: str) -> Iterator[UniqueKey
         yield UniqueKey(index, columns, whole)
 
 
-def _foreign(connection: Connection, schema: str, table: str) -> Iterator[ForeignKey]:
+def foreign_keys(connection: Connection) -> list[ForeignKey]:
+    """All of the server's: asked for the children of one table, it would open every table just as well."""
     parts = connection.named_rows(
         "SELECT k.table_schema, k.table_name, k.constraint_name, k.column_name, k.referenced_table_schema, "
         "k.referenced_table_name, k.referenced_column_name, r.delete_rule, r.update_rule "
         "FROM information_schema.key_column_usage k JOIN information_schema.referential_constraints r "
         "ON r.constraint_schema=k.constraint_schema AND r.constraint_name=k.constraint_name "
-        "AND r.table_name=k.table_name "
-        "WHERE k.referenced_table_name IS NOT NULL AND ((k.table_schema=%s AND k.table_name=%s) "
-        "OR (k.referenced_table_schema=%s AND k.referenced_table_name=%s)) "
-        "ORDER BY k.table_schema, k.table_name, k.constraint_name, k.ordinal_position",
-        (schema, table, schema, table),
+        "AND r.table_name=k.table_name WHERE k.referenced_table_name IS NOT NULL "
+        "ORDER BY k.table_schema, k.table_name, k.constraint_name, k.ordinal_position"
     )
-    for _, group in _grouped(parts, "table_schema", "table_name", "constraint_name"):
-        head = group[0]
-        rules = {_text(head["delete_rule"]), _text(head["update_rule"])}
-        yield ForeignKey(
-            name=_text(head["constraint_name"]),
-            child=(_text(head["table_schema"]), _text(head["table_name"])),
-            columns=tuple(_text(part["column_name"]) for part in group),
-            parent=(_text(head["referenced_table_schema"]), _text(head["referenced_table_name"])),
-            parent_columns=tuple(_text(part["referenced_column_name"]) for part in group),
-            cascades=not rules <= {"RESTRICT", "NO ACTION"},
-        )
+    return [_foreign_key(group) for _, group in _grouped(parts, "table_schema", "table_name", "constraint_name")]
+
+
+def _foreign_key(parts: list[dict[str, Any]]) -> ForeignKey:
+    head = parts[0]
+    rules = {_text(head["delete_rule"]), _text(head["update_rule"])}
+    return ForeignKey(
+        name=_text(head["constraint_name"]),
+        child=(_text(head["table_schema"]), _text(head["table_name"])),
+        columns=tuple(_text(part["column_name"]) for part in parts),
+        parent=(_text(head["referenced_table_schema"]), _text(head["referenced_table_name"])),
+        parent_columns=tuple(_text(part["referenced_column_name"]) for part in parts),
+        cascades=not rules <= {"RESTRICT", "NO ACTION"},
+    )
 
 
 def _grouped(rows: Iterable[dict[str, Any]], *by: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:

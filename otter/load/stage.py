@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from otter.binlog.decoder import literals
 from otter.dialect import mark, schema
 from otter.dialect.connection import MISFIT, Connection, SqlError
-from otter.dialect.schema import TargetTable
+from otter.dialect.schema import ForeignKey, TargetTable
 from otter.errors import Fatal, OtterError, Retryable
 from otter.load.conflict import RowByRow
+from otter.load.group import Group
 from otter.load.parking import FOLLOWER, Parking, images
-from otter.load.plan import Group, plan
+from otter.load.plan import plan
 from otter.load.shape import Shape, shape
 from otter.load.statement import Statement, statements
 from otter.model.batch import Batch, Change, Kind, Part, Table
@@ -62,28 +64,38 @@ class Catalog:
         self._lock = threading.Lock()
         self._shapes: dict[Table, Shape] = {}
         self._targets: dict[str, TargetTable] = {}
+        self._foreign: list[ForeignKey] | None = None
 
-    def shape(self, table: Table) -> Shape:
-        """Raises Fatal (missing table or column), Retryable."""
+    def shapes(self, tables: Iterable[Table]) -> list[Shape]:
+        """In the order of ``tables``. Raises Fatal (missing table or column), Retryable."""
         with self._lock:
-            if table not in self._shapes:
-                self._shapes[table] = shape(table, self._target(table))
-            return self._shapes[table]
+            wanted = list(tables)
+            unknown = [table for table in wanted if table.address not in self._targets]
+            if unknown:
+                self._read(unknown)
+            return [self._shape(table) for table in wanted]
 
-    def _target(self, table: Table) -> TargetTable:
-        if table.address not in self._targets:
-            try:
-                with Connection(self._task.target, timeout=self._timeout) as connection:
-                    self._targets[table.address] = schema.read(connection, table.schema, table.name)
-            except SqlError as error:
-                raise error.translated(f"on data source {self._task.target.name}") from None
-        return self._targets[table.address]
+    def _shape(self, table: Table) -> Shape:
+        if table not in self._shapes:
+            self._shapes[table] = shape(table, self._targets[table.address])
+        return self._shapes[table]
+
+    def _read(self, tables: list[Table]) -> None:
+        try:
+            with Connection(self._task.target, timeout=self._timeout) as connection:
+                if self._foreign is None:
+                    self._foreign = schema.foreign_keys(connection)
+                for table in tables:
+                    self._targets[table.address] = schema.read(connection, table.schema, table.name, self._foreign)
+        except SqlError as error:
+            raise error.translated(f"on data source {self._task.target.name}") from None
 
     def forget(self) -> None:
         """Reads again what is asked for next: the target's tables may have changed."""
         with self._lock:
             self._shapes.clear()
             self._targets.clear()
+            self._foreign = None
 
 
 class Loader:
@@ -159,7 +171,8 @@ class Loader:
         """Decodes, plans and writes the statements; CPU only but for the first look at a target table.
         Raises Fatal (missing table, column, partial images), Damaged, Retryable."""
         changes = [change for transaction in batch.transactions for change in transaction.changes]
-        shapes = {index: self._catalog.shape(batch.tables[index]) for index in {change.table for change in changes}}
+        used = sorted({change.table for change in changes})
+        shapes = dict(zip(used, self._catalog.shapes(batch.tables[index] for index in used), strict=True))
         groups = plan(shapes, changes, _Decoding(batch.tables, shapes))
         size = self._task.parameters.load_batchsize
         made = [made for group in groups for made in statements(group, size, self._limit)]
