@@ -240,9 +240,19 @@ class SelectSide(Side):
                 source_error = ""
             except OtterError as error:
                 source_error = str(error)
-            read = self._selector.read_position if self._selector else Position()
+            read = self._how_far_read()
             self.say(*self._progress.verdict(self._dispatch.in_flight, self._dispatch.greeted, read, source_error))
             await asyncio.sleep(HEAD_EVERY)
+
+    def _how_far_read(self) -> Position:
+        """Where nothing of what was read waits, select is that far: what lay in between was not for us."""
+        selector = self._selector
+        if selector is None:
+            return Position()
+        read = selector.read_position
+        if not selector.waiting and read != self._progress.selected.position:
+            self._progress.selected.move(read, self._progress.selected.number)
+        return read
 
     async def wait_for(self, timeout: float) -> tuple[bool, str]:
         """True once the target has everything that the source's binlog holds now; else where it stands."""

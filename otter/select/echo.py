@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import msgspec
+from enum import Enum, auto
 
 from otter.binlog import decoder
 from otter.model.batch import Change, Kind, Part, Table, Transaction
@@ -11,33 +11,47 @@ SCHEMA = "retl"
 MARK_TABLE = "otter_mark"
 
 
+class Origin(Enum):
+    """Whose work a transaction is."""
+
+    APPLICATION = auto()  # it travels
+    OURS = auto()  # rows that this channel wrote here
+    MARK = auto()  # only a position was written down, by whatever channel
+
+
 class EchoFilter:
-    """Drops transactions that this channel's other pipeline wrote; takes the mark rows out of everybody else's."""
+    """Tells transactions of this channel from everybody else's, and takes the mark rows out of those.
+
+    The mark is in the first piece of a giant transaction; what that one is, the others are."""
 
     def __init__(self, channel_id: int) -> None:
         self._channel = str(channel_id).encode()
         self._is_mark: list[bool] = []  # by index of the stream's tables
-        self._in_echo = False  # the first piece of a giant transaction was ours; its mark is the first row of all
+        self._giant = Origin.APPLICATION
 
-    def keep(self, transaction: Transaction, tables: list[Table]) -> Transaction | None:
-        """The transaction without mark rows, or None when nothing of it is to travel."""
-        if self._in_echo:
-            self._in_echo = transaction.part is not Part.LAST
-            return None
+    def look(self, transaction: Transaction, tables: list[Table]) -> tuple[Origin, Transaction]:
+        """The origin, and the transaction without mark rows (what is left of one that travels)."""
         for table in tables[len(self._is_mark) :]:
             self._is_mark.append(table.schema == SCHEMA and table.name == MARK_TABLE)
+        if transaction.part in {Part.MIDDLE, Part.LAST}:
+            return self._giant, transaction
+        origin, rest = self._judge(transaction, tables)
+        if transaction.part is Part.FIRST:
+            self._giant = origin = Origin.APPLICATION if origin is Origin.MARK else origin  # its rows are to come
+        return origin, rest
+
+    def _judge(self, transaction: Transaction, tables: list[Table]) -> tuple[Origin, Transaction]:
         marks = [change for change in transaction.changes if self._is_mark[change.table]]
         if not marks:
-            return transaction
-        if any(self._ours(change, tables[change.table]) for change in marks):
-            self._in_echo = transaction.part is Part.FIRST
-            return None
+            return Origin.APPLICATION, transaction
         rest = tuple(change for change in transaction.changes if not self._is_mark[change.table])
-        if not rest and transaction.part is Part.WHOLE:
-            return None
-        return msgspec.structs.replace(transaction, changes=rest)
+        left = Transaction(transaction.gtid, transaction.position, transaction.committed, rest, transaction.part)
+        if any(self._is_ours(change, tables[change.table]) for change in marks):
+            alone = not rest and transaction.part is Part.WHOLE
+            return Origin.MARK if alone else Origin.OURS, left
+        return Origin.APPLICATION if rest else Origin.MARK, left
 
-    def _ours(self, change: Change, table: Table) -> bool:
+    def _is_ours(self, change: Change, table: Table) -> bool:
         names = [column.name for column in table.columns]
         ordinal = names.index("channel_id")
         for row in decoder.literals(table, change.kind, change.before, change.after)(change.body):

@@ -14,7 +14,7 @@ import threading
 from otter.binlog.stream import Stream
 from otter.errors import OtterError, Retryable
 from otter.model.batch import Part, Statement, Table, Transaction
-from otter.select.echo import EchoFilter
+from otter.select.echo import EchoFilter, Origin
 
 log = logging.getLogger("otter.select")
 
@@ -24,6 +24,8 @@ class Reader:
 
     def __init__(self, stream: Stream, echoes: EchoFilter, budget: int) -> None:
         self.stream = stream
+        #: Up to here nothing but positions was written since the run before: no reason to write one in turn.
+        self.quiet = stream.position
         self.bell = asyncio.Event()
         self.statements: list[Statement] = []  # DDL that went by, for the side to report
         self.error: OtterError | None = None
@@ -79,8 +81,8 @@ class Reader:
             for item in self.stream:
                 if isinstance(item, Statement):
                     self.statements.append(item)
-                elif (kept := self._echoes.keep(item, self.stream.tables)) is not None:
-                    self._put(kept)
+                else:
+                    self._take(item)
                 if self._stopped:
                     return
         except OtterError as error:
@@ -92,6 +94,13 @@ class Reader:
             if not self._stopped:
                 self.error = Retryable("the source ended the binlog stream")
         self._ring()
+
+    def _take(self, item: Transaction) -> None:
+        origin, rest = self._echoes.look(item, self.stream.tables)
+        if origin is Origin.APPLICATION:
+            self._put(rest)
+        elif origin is Origin.MARK and self.stream.position == self.quiet:
+            self.quiet = item.position
 
     def _put(self, item: Transaction) -> None:
         size = 64

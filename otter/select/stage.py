@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from otter.binlog.statement import touched
 from otter.binlog.stream import Stream
 from otter.model.batch import Position, Table, Transaction
 from otter.model.config import PipelineTask
@@ -35,9 +36,8 @@ class Selector:
     """Reads the source of ``task`` (clear password) from ``position`` on, as replica ``server_id``."""
 
     def __init__(self, task: PipelineTask, server_id: int, position: Position) -> None:
-        wanted = {tuple(pair.source.split(".", 1)) for pair in task.pairs}
-        if task.opposite_id:
-            wanted.add((SCHEMA, MARK_TABLE))
+        self._pairs = {tuple(pair.source.split(".", 1)) for pair in task.pairs}
+        wanted = {*self._pairs, (SCHEMA, MARK_TABLE)}
         stream = Stream(task.source, server_id, position, lambda schema, name: (schema, name) in wanted, PIECE_BYTES)
         self._most = task.parameters.mainstem_batchsize << 10
         self._reader = Reader(stream, EchoFilter(task.channel_id), 2 * self._most + PIECE_BYTES)
@@ -61,9 +61,9 @@ class Selector:
         return self._reader.waiting
 
     def statements(self) -> list[str]:
-        """Texts of the DDL that went by since the last call."""
+        """Texts of the DDL on mapped tables that went by since the last call."""
         taken, self._reader.statements = self._reader.statements, []
-        return [statement.sql for statement in taken]
+        return [item.sql for item in taken if touched(item.sql, item.schema, lambda *name: name in self._pairs)]
 
     @contextlib.contextmanager
     def flushing(self) -> Iterator[None]:
@@ -85,16 +85,17 @@ class Selector:
                 return self._run(transactions, transactions[-1].position)
             if self._reader.error is not None:
                 raise self._reader.error
-            if before != self._position and self._may_move():
+            if before != self._position and self._may_move(before):
                 return self._run([], before)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._reader.bell.wait(), 0.1 if self._flush else 1.0)
 
-    def _may_move(self) -> bool:
-        return self._flush > 0 or time.monotonic() - self._moved_at > IDLE_MOVE
+    def _may_move(self, read: Position) -> bool:
+        """Two pipelines that each wrote down a position because the other did so would never come to rest."""
+        return self._flush > 0 or (read != self._reader.quiet and time.monotonic() - self._moved_at > IDLE_MOVE)
 
     def _run(self, transactions: list[Transaction], end: Position) -> Run:
         run = Run(transactions, self._reader.tables, self._position, end)
-        self._position = end
+        self._position = self._reader.quiet = end
         self._moved_at = time.monotonic()
         return run
