@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from zlib import crc32
 
 from otter.binlog import event as ev
-from otter.binlog.position import Cursor
+from otter.binlog.position import Cursor, contains
 from otter.binlog.rows import CODES, Rows, Wanted
 from otter.binlog.statement import Verb, touched, verb_of
 from otter.errors import Damaged, Fatal, Retryable
@@ -146,14 +146,12 @@ class Assembler:
         file, offset = ev.parse_rotate(event[ev.HEADER_SIZE : end])
         self._file, self._high, self._low = file, offset & HIGH, offset & ~HIGH
         if self._timestamp and not self._open:
-            self._move()
+            self._move_ahead()
 
     def _on_heartbeat(self, event: bytes, _end: int) -> None:
-        """The head of the binlog while nothing is written: moves a place that only unseen events separate from it."""
-        file = event[ev.HEADER_SIZE :]
-        same = file.startswith(self._file.encode()) and self._file == self._cursor.file
-        if same and not self._open and (self._high | self._low) > self._cursor.offset:
-            self._move()
+        """The end of the binlog while nothing is written: everything before it has been sent."""
+        if event[ev.HEADER_SIZE :].startswith(self._file.encode()) and not self._open:
+            self._move_ahead()
 
     def _on_mariadb_gtid(self, event: bytes, end: int) -> None:
         domain, number, flags, self._gtid_extra = ev.parse_mariadb_gtid(event, end)
@@ -245,6 +243,12 @@ class Assembler:
     def _move(self) -> None:
         self._cursor.file, self._cursor.offset = self._file, self._high | self._low
         self.position = self._cursor.position()
+
+    def _move_ahead(self) -> None:
+        """Not back: after a start by GTID the server may begin in a file before the position's."""
+        here = Position("", self._file, self._high | self._low)
+        if not contains(self._cursor.place, here):
+            self._move()
 
     def _finish(self) -> None:
         """The current transaction is behind us, whatever it held."""

@@ -46,6 +46,8 @@ def open_dump(source: DataSource, server_id: int, position: Position, heartbeat:
     except pymysql.MySQLError as error:
         code, text = (*error.args, "")[:2] if error.args else (0, "")
         raise translate(source, server_id, position, int(code or 0), str(text)) from None
+    except ValueError as error:  # the library's GTID sets know no tags
+        raise Fatal(f"{describe(position)} cannot be asked for: {error}", "start from a file and offset") from None
     except (OSError, RuntimeError) as error:
         raise Retryable(f"cannot open the binlog of {source.name}: {error}") from None
 
@@ -88,8 +90,13 @@ def _open(source: DataSource, server_id: int, position: Position, heartbeat: flo
 def _place(position: Position) -> dict[str, Any]:
     if position.gtid:
         return {"auto_position": position.gtid, "is_mariadb": is_mariadb(position.gtid)}
+    if position.offset >> 32:
+        raise Fatal(
+            f"{describe(position)} cannot be asked for: the protocol has 32 bits for an offset",
+            "start from a GTID position",
+        )
     # With is_mariadb the library would ignore file and offset and start at the first binlog.
-    return {"log_file": position.file, "log_pos": position.offset & 0xFFFFFFFF, "is_mariadb": False}
+    return {"log_file": position.file, "log_pos": position.offset, "is_mariadb": False}
 
 
 def _gtid_of(source: DataSource, position: Position) -> str:

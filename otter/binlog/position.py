@@ -119,6 +119,11 @@ class Cursor:
             if fresh:
                 self._texts = dict(sorted(self._texts.items()))
 
+    @property
+    def place(self) -> Position:
+        """File and offset alone."""
+        return Position("", self.file, self.offset)
+
     def position(self) -> Position:
         return Position(",".join(self._texts.values()), self.file, self.offset)
 

@@ -11,7 +11,7 @@ from otter.binlog.assembly import Assembler
 from otter.binlog.connection import Dump, dump_error, open_dump
 from otter.binlog.event import TRANSACTION_PAYLOAD
 from otter.binlog.packet import Packets, ServerError
-from otter.errors import Damaged, OtterError, Retryable
+from otter.errors import OtterError, Retryable
 from otter.model.batch import Position, Statement, Table, Transaction
 from otter.model.config import DataSource
 
@@ -82,9 +82,8 @@ class Stream:
             if not self._stopped:
                 raise Retryable(f"{self._source.name} ended the binlog stream")
         except ServerError as error:
-            raise dump_error(self._source, self._server_id, self._position, error) from None
-        except Damaged:
-            raise
+            if not self._stopped:
+                raise dump_error(self._source, self._server_id, self._position, error) from None
         except OtterError:
             if not self._stopped:
                 raise
