@@ -98,6 +98,10 @@ STRICT_OPTIONS = ("--innodb-flush-log-at-trx-commit=1", "--sync-binlog=1")
 RELAXED_OPTIONS = ("--innodb-flush-log-at-trx-commit=2", "--sync-binlog=0")
 
 
+#: MariaDB refuses to run as root unless it is told to, and refuses to change its user otherwise.
+AS_ROOT = ("--user=root",) if os.geteuid() == 0 else ()
+
+
 @dataclass
 class Mariadb(Server):
     """A MariaDB with a ``root`` and an ``otter`` account (password ``otter``), both over loopback TCP."""
@@ -115,7 +119,7 @@ class Mariadb(Server):
             shutil.copytree(template, self.folder / "data")
             return
         subprocess.run(
-            ["mariadb-install-db", "--no-defaults", f"--datadir={self.folder / 'data'}", "--user=root",
+            ["mariadb-install-db", "--no-defaults", f"--datadir={self.folder / 'data'}", *AS_ROOT,
              f"--tmpdir={self._temporary}",
              "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"],
             check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -131,7 +135,7 @@ class Mariadb(Server):
 
     def command(self) -> list[str]:
         return [
-            "mariadbd", "--no-defaults", f"--datadir={self.folder / 'data'}", "--user=root", f"--port={self.port}",
+            "mariadbd", "--no-defaults", f"--datadir={self.folder / 'data'}", *AS_ROOT, f"--port={self.port}",
             f"--tmpdir={self._temporary}",
             "--bind-address=127.0.0.1", f"--socket={self.folder / 's.sock'}", f"--server-id={self.server_id}",
             f"--gtid-domain-id={self.server_id}", "--innodb-buffer-pool-size=256M", "--innodb-log-file-size=128M",
