@@ -35,7 +35,8 @@ WIDE = """
 id BIGINT UNSIGNED PRIMARY KEY, customer INT UNSIGNED NOT NULL, shop SMALLINT, flags TINYINT UNSIGNED, medium MEDIUMINT,
 created DATETIME(6) NOT NULL, changed TIMESTAMP(3) NULL, day DATE, clock TIME(2), year YEAR,
 price DECIMAL(12,2) NOT NULL, tax DECIMAL(30,10), weight FLOAT, ratio DOUBLE,
-state ENUM('new','paid','sent','returned') NOT NULL, tags SET('a','b','c','d'), bits BIT(12), doc JSON, note VARCHAR(300), name VARCHAR(60) CHARACTER SET utf8mb4 NOT NULL,
+state ENUM('new','paid','sent','returned') NOT NULL, tags SET('a','b','c','d'), bits BIT(12), doc JSON,
+note VARCHAR(300), name VARCHAR(60) CHARACTER SET utf8mb4 NOT NULL,
 latin VARCHAR(40) CHARACTER SET latin1, code CHAR(10), raw BLOB, hash BINARY(16), body TEXT"""
 
 
