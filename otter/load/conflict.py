@@ -23,8 +23,8 @@ from otter.dialect.mark import Conflict
 from otter.dialect.sql import Row
 from otter.errors import Fatal
 from otter.load import statement
+from otter.load.group import Group
 from otter.load.parking import Parking, key_text, old_and_new, text
-from otter.load.plan import Group
 from otter.load.shape import Shape
 from otter.model.batch import Kind
 from otter.model.config import ConflictPolicy, OnRowError, PipelineParameters

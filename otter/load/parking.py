@@ -9,7 +9,7 @@ from typing import Any
 
 from otter.dialect.mark import Parked
 from otter.dialect.sql import Row
-from otter.load.plan import Group
+from otter.load.group import Group
 from otter.load.shape import Shape, picker
 from otter.model.batch import Kind
 

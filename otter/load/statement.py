@@ -8,7 +8,7 @@ from typing import Any
 
 from otter.dialect import sql
 from otter.dialect.sql import Row
-from otter.load.plan import Group
+from otter.load.group import Group
 from otter.load.shape import TEXT, Shape, exact_float, picker
 from otter.model.batch import Kind
 
