@@ -54,7 +54,8 @@ class World(Installation):
     def _claim(self) -> None:
         self._stack.callback(os.close, _lock(Path(__file__).parent))
         self._stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
-        shutil.rmtree(self.folder, ignore_errors=True)  # of a demo that was killed
+        end_leftovers(self.folder)  # of a demo that was killed
+        shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir()
 
     def _start(self) -> None:
@@ -107,6 +108,18 @@ class World(Installation):
             ],
         }  # fmt: skip
         return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True))
+
+
+def end_leftovers(folder: Path) -> list[int]:
+    """Kills what a killed demo left running: programs of ours that name a file in its folder; returns their ids."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            ours = entry.name.isdigit() and entry.stat().st_uid == os.getuid()
+            if ours and f"{folder}/".encode() in (entry / "cmdline").read_bytes():
+                os.kill(int(entry.name), signal.SIGKILL)
+                found.append(int(entry.name))
+    return found
 
 
 def _lock(folder: Path) -> int:

@@ -6,13 +6,16 @@ import os
 import random
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from bench.demo import shop
 from bench.demo.compare import compare
 from bench.demo.workload import Session
+from bench.demo.world import end_leftovers
 from bench.servers import Mariadb
 
 from .conftest import ROOT
@@ -68,7 +71,7 @@ def test_the_comparator_sees_every_difference(filled: Mariadb, change: str) -> N
 
 
 @pytest.mark.timeout(240)
-def test_the_demo_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_the_demo_once() -> None:
     """All of it, as a newcomer types it: rows arrive, every pipe is used, nothing is left behind."""
     done = _demo("--once", "--seconds", "6")
     out, err = done.communicate(timeout=200)
@@ -92,6 +95,26 @@ def test_ctrl_c_leaves_nothing_behind() -> None:
     assert not (ROOT / ".demo").exists()
     left = subprocess.run(["pgrep", "-af", str(ROOT / ".demo")], capture_output=True, text=True, check=False).stdout
     assert left == ""
+
+
+def test_what_a_killed_demo_left_is_ended(tmp_path: Path) -> None:
+    """By the files it names, whoever its parent is; others live."""
+    folder, other = tmp_path / "demo", tmp_path / "demo2"
+    command = [sys.executable, "-c", "import sys, time; print(1, flush=True); time.sleep(100)"]
+    left, stranger = (
+        subprocess.Popen([*command, f"--datadir={at}/data"], stdout=subprocess.PIPE) for at in (folder, other)
+    )
+    try:
+        for program in (left, stranger):
+            assert program.stdout is not None
+            program.stdout.readline()
+        assert end_leftovers(folder) == [left.pid]
+        assert left.wait(20) == -signal.SIGKILL
+        assert stranger.poll() is None
+    finally:
+        for program in (left, stranger):
+            program.kill()
+            program.communicate()
 
 
 def _demo(*arguments: str) -> subprocess.Popen[str]:
