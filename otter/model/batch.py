@@ -11,7 +11,7 @@ from enum import IntEnum
 import msgspec
 
 
-class Wire(msgspec.Struct, frozen=True, array_like=True):
+class Wire(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Base of what is packed by msgpack: fields by position."""
 
 
