@@ -32,7 +32,7 @@ export function numbers(view) {
     tile(t('field.rows_per_second'), number(view.rowsPerSecond, 1), spark(t('field.rows_per_second'), samples.map((s) => s.rows), rate)),
     tile(t('field.delay_p50_p99'), `${seconds(view.delayP50)} / ${seconds(view.delayP99)}`),
     tile(t('field.rows'), number(view.rows)),
-    tile(t('field.batches'), t('pipeline.batches', { memory: number(view.batchesMemory), inline: number(view.batchesInline), file: number(view.batchesFile) })),
+    tile(t('field.batches'), h('span', { class: 'tile-text' }, t('pipeline.batches', { memory: number(view.batchesMemory), inline: number(view.batchesInline), file: number(view.batchesFile) }))),
     tile(t('field.conflicts_parked'), `${number(view.conflicts)} / ${number(view.parked)}`, view.parked ? badge('warn', '▲', t('pipeline.parked')) : null));
 }
 

@@ -151,6 +151,7 @@ export default {
   'field.select_nodes': 'Select nodes',
   'field.load_nodes': 'Load nodes',
   'field.start': 'Where it begins',
+  'field.start_kind': 'Begin',
   'field.binlog_file': 'Binlog file',
   'field.binlog_offset': 'Offset',
   'field.time': 'Time',

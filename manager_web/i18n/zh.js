@@ -151,6 +151,7 @@ export default {
   'field.select_nodes': 'Select机器',
   'field.load_nodes': 'Load机器',
   'field.start': '起始位点',
+  'field.start_kind': '起点',
   'field.binlog_file': 'binlog文件',
   'field.binlog_offset': '偏移量',
   'field.time': '时间',

@@ -58,14 +58,28 @@ export async function content({ node, folder, file }, ctx) {
     crumbs: [[path('files'), t('nav.files')], [path('files', node), node]],
     lead: `${folder}/`,
     view: () => [
-      panel(t('file.header'), null, facts(Object.entries(batch.header ?? {}).map(([name, value]) => [name, plain(value)]), { lang: 'en' }), equivalent(`otter inspect ${shell(`${folder}/${file}`)} --json --offset ${offset} --rows ${PAGE}`)),
+      panel(t('file.header'), null, facts(Object.entries(batch.header ?? {}).map(([name, value]) => [name, headerValue(name, value)]), { lang: 'en' }), equivalent(`otter inspect ${shell(`${folder}/${file}`)} --json --offset ${offset} --rows ${PAGE}`)),
       panel(t('file.tables'), null, tablesOf(batch.tables ?? [])),
       panel(t('file.rows'), pager(path('files', node, folder, file), offset, rows.length, total), rowsOf(rows)),
     ],
   };
 }
 
-const plain = (value) => (value !== null && typeof value === 'object' ? JSON.stringify(value) : String(value ?? '–'));
+/** A value of a row: NULL, text, a number, bytes as {hex}, or what was cut off as {text|hex, length, cut}. */
+function plain(value) {
+  if (value === null || value === undefined) return 'NULL';
+  if (typeof value !== 'object') return String(value);
+  const text = value.text ?? (value.hex === undefined ? JSON.stringify(value) : `0x${value.hex}`);
+  return value.cut ? `${text}… (${number(value.length)})` : text;
+}
+
+const MOMENTS = ['committed', 'made'];
+const SIZES = ['size', 'packed', 'raw'];
+
+function headerValue(name, value) {
+  if (MOMENTS.includes(name)) return moment(value);
+  return SIZES.includes(name) ? bytes(value) : plain(value);
+}
 
 const tablesOf = (tables) => table({
   caption: t('file.tables'), rows: tables, key: (row) => row.table, empty: t('file.no_tables'),

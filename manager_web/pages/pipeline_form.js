@@ -59,7 +59,7 @@ function sections(isNew, sources, nodes) {
 }
 
 const startFields = () => [
-  { name: 'startKind', label: t('field.start'), kind: 'select', options: ['now', 'gtid', 'file', 'time'].map((kind) => [kind, t(`start.${kind}`)]), help: t('help.start') },
+  { name: 'startKind', label: t('field.start_kind'), kind: 'select', options: ['now', 'gtid', 'file', 'time'].map((kind) => [kind, t(`start.${kind}`)]), help: t('help.start') },
   { name: 'start.gtid', label: 'GTID', placeholder: '0-1-42', when: (now) => now.startKind === 'gtid', required: true },
   { name: 'start.file', label: t('field.binlog_file'), placeholder: 'binlog.000012', when: (now) => now.startKind === 'file', required: true },
   { name: 'start.offset', label: t('field.binlog_offset'), kind: 'number', min: 4, when: (now) => now.startKind === 'file' },

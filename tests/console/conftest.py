@@ -30,10 +30,10 @@ from otter.zk.session import Session
 from .pages import Console, Watched
 
 CHROMIUM = "/usr/bin/chromium"
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
 PREFIX = "/deep/otter"
 
 
@@ -116,6 +116,7 @@ class Manager:
     password: str
     proxy: Proxy
     peer: Peer
+    key: bytes
     end: asyncio.Event = field(default_factory=asyncio.Event)
 
     def cut(self, wanted: bool) -> None:
@@ -123,8 +124,8 @@ class Manager:
 
 
 class Voice:
-    """Speaks for node 1 where a test must decide what it says: registered in ZooKeeper, holding the mainstem of pipeline 1
-    of channel 1, reporting every half second what it was told last."""
+    """Speaks for node 1 where a test must decide what it says: registered in ZooKeeper, holding the mainstem of
+    pipeline 1 of channel 1, reporting every half second what it was told last."""
 
     def __init__(self, manager: Manager, zookeeper: Zookeeper) -> None:
         self._manager = manager
@@ -186,7 +187,7 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
     proxy = Proxy(f"http://127.0.0.1:{ports['OTTER_PORT']}")
     key = cluster_key.load(loaded.path("otter.cluster.keyFile"))
     peer = Peer(f"http://127.0.0.1:{ports['OTTER_COMMUNICATION_MANAGER_PORT']}", key)
-    running = Manager(loop, f"http://127.0.0.1:{proxy.port}{PREFIX}/", password, proxy, peer)
+    running = Manager(loop, f"http://127.0.0.1:{proxy.port}{PREFIX}/", password, proxy, peer, key)
     up = threading.Event()
 
     async def serve() -> None:
@@ -232,7 +233,7 @@ def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
 
 @pytest.fixture
 def console(manager: Manager, open_page: Callable[..., Page]) -> Iterator[Console]:
-    """An English console, logged in with a password of its own; at the end nothing may have gone wrong in the browser."""
+    """An English console, logged in with a password of its own; at the end the browser may have no complaint."""
     page = open_page()
     watched = Watched(page)
     console = Console(page, manager.base)

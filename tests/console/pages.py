@@ -126,11 +126,10 @@ class Console:
         self.fill(name=name)
         self._save()
 
-    def add_pipeline(
-        self, channel: str, name: str, source: str, target: str, select: list[str], load: list[str],
-    ) -> None:  # fmt: skip
+    def add_pipeline(self, channel: str, name: str, way: tuple[str, str], select: list[str], load: list[str]) -> None:
+        """``way``: source and target; ``select`` and ``load``: names of nodes."""
         self.go("channels", channel, "+new")
-        self.fill(name=name, source=source, target=target, selectNodes=select, loadNodes=load)
+        self.fill(name=name, source=way[0], target=way[1], selectNodes=select, loadNodes=load)
         self._save()
 
     def add_pair(self, channel: str, pipeline: str, source: str, target: str = "") -> None:
@@ -160,7 +159,7 @@ class Console:
         return self.page.locator(".state-line .badge:first-child")
 
     def stage_number(self, stage: int) -> int:
-        """The batch number of a row of the stage table: 1 selected, 2 extracted, 3 shipped, 4 loaded, 5 acknowledged."""
+        """The batch number in the stage table: 1 selected, 2 extracted, 3 shipped, 4 loaded, 5 acknowledged."""
         return int(
             self.page.locator("#main table")
             .first.locator("tbody tr")

@@ -41,7 +41,7 @@ def test_from_first_login_to_a_started_channel(
     expect(page.locator("#main table .hint")).not_to_be_empty()
 
     console.add_channel("shop")
-    console.add_pipeline("shop", "hz-us", "hangzhou", "us-west", ["n1"], ["n1", "n2"])
+    console.add_pipeline("shop", "hz-us", ("hangzhou", "us-west"), ["n1"], ["n1", "n2"])
     console.add_pairs("shop", "hz-us", "shop,orders", "shop,customers", "shop,products,retail,goods")
     expect(page.locator("#main")).to_contain_text("retail.goods")
     console.add_pair("shop", "hz-us", "shop.order_lines")
@@ -117,7 +117,7 @@ def test_a_batch_of_pairs_names_the_bad_line(console: Console, keeper: Zookeeper
     for name in ("a", "b"):
         console.add_data_source(name, f"{name}.invalid", 3306, "otter", "x")
     console.add_channel("c")
-    console.add_pipeline("c", "p", "a", "b", ["n1"], ["n1"])
+    console.add_pipeline("c", "p", ("a", "b"), ["n1"], ["n1"])
     console.go("channels", "c", "pipelines", "p", "pairs", "+batch")
     console.fill(lines="shop,orders\nnonsense")
     console.submit()
