@@ -113,11 +113,11 @@ def _compare(world: World) -> bool:
 
 def _ways(pipelines: list[PipelineView]) -> bool:
     counts = {
-        "memory": sum(pipeline.batches_memory for pipeline in pipelines),
+        "by memory": sum(pipeline.batches_memory for pipeline in pipelines),
         "inline": sum(pipeline.batches_inline for pipeline in pipelines),
-        "aria2 file": sum(pipeline.batches_file for pipeline in pipelines),
+        "by aria2 file": sum(pipeline.batches_file for pipeline in pipelines),
     }
-    print("batches: " + ", ".join(f"{count:,} by {way}" for way, count in counts.items()))
+    print("batches: " + ", ".join(f"{count:,} {way}" for way, count in counts.items()))
     unused = [way for way, count in counts.items() if not count]
     if unused:
         print(f"NOT USED: {', '.join(unused)}")

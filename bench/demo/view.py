@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.demo.workload import Written
-from otter.cli import view
+from otter.cli import screen, view
 from otter.model.stats import ClusterStatus, PipelineView
 
 WORDS = {
@@ -82,7 +82,7 @@ def _pipeline(each: PipelineView, now: float) -> Panel:
             Text(WORDS[name], style="dim"),
         )
     figures = Text.assemble(
-        (f"{each.state}", view.COLOURS.get(each.state, "")), f"  {each.words}\n" if each.words else "\n",
+        (screen.state(each.state, each.words), view.COLOURS.get(each.state, "")), "\n",
         (f"{each.rows_per_second:,.0f} rows/s", "bold"), f" ({each.rows:,} so far)   delay ",
         (view.seconds(each.delay), "bold"), f" ({percentiles(each)})\n",
         f"batches: {each.batches_memory} by memory, {each.batches_inline} inline, ",

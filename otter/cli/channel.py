@@ -40,7 +40,7 @@ def start(
             view = _until_pinned(api, name, timeout, say)
     typer.echo(f"channel {name} is started" + ("" if wait else "; its pipelines are starting"))
     for pipeline in view.pipelines:
-        typer.echo(f"  {pipeline.name}: {pipeline.state}" + (f" ({pipeline.words})" if pipeline.words else ""))
+        typer.echo(f"  {pipeline.name}: {screen.state(pipeline.state, pipeline.words)}")
 
 
 def _until_pinned(api: Api, name: str, timeout: float, say: screen.Say) -> ChannelView:
@@ -68,7 +68,8 @@ def _until_pinned(api: Api, name: str, timeout: float, say: screen.Say) -> Chann
 
 
 def _where(pipeline: PipelineView) -> str:
-    return f"{pipeline.name} is {pipeline.state}: {pipeline.last_error or pipeline.words or 'no node has taken it yet'}"
+    words = pipeline.last_error or pipeline.words or "no node has taken it yet"
+    return f"{pipeline.name} is {screen.state(pipeline.state, words)}"
 
 
 @app.command("pause")

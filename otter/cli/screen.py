@@ -38,6 +38,11 @@ def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> RenderableType:
     return made
 
 
+def state(name: str, words: str) -> str:
+    """A state and its sentence, which often begins with the state itself: ``held up by target: lock wait``."""
+    return words if words.startswith(name) else f"{name}: {words}" if words else name
+
+
 @contextlib.contextmanager
 def progress(words: str) -> Iterator[Say]:
     """A spinner with words while the block runs; yields a function that changes them. Silent without a terminal."""

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from otter.cli import screen
 from otter.model.stats import ChannelView, ClusterStatus, NodeView, PipelineView, StageProgress, State
 
 STAGES = ("head", "selected", "extracted", "shipped", "loaded", "acked")
@@ -39,7 +40,7 @@ def pipeline(view: PipelineView, now: float) -> RenderableType:
     """A title line, one line per stage, and the last error."""
     title = Text.assemble(
         ("  pipeline ", "dim"), (view.name, "bold"), f"  {view.source} → {view.target}  ",
-        (view.state.value, COLOURS.get(view.state, "")), f"  {view.words}" if view.words else "",
+        (screen.state(view.state, view.words), COLOURS.get(view.state, "")),
     )  # fmt: skip
     figures = Text(
         f"    delay {seconds(view.delay)} (p50 {seconds(view.delay_p50)}, p99 {seconds(view.delay_p99)})"
