@@ -71,6 +71,7 @@ async def status(desk: Desk, catalog: Catalog, channel: Channel) -> ChannelStatu
 
 async def _put(desk: Desk, session: Session, channel: Channel, wanted: ChannelStatus) -> ChannelView:
     await session.put(paths.channel(channel.id), wanted.value.encode())
+    desk.moved()
     log.info("channel %s: %s", channel.name, wanted.value)
     return channel_view(await desk.scene(), channel)
 

@@ -43,7 +43,8 @@ class Desk:
         self._changed = asyncio.Condition()
         self._version = 0
         self._standing = Standing()
-        self._status: tuple[float, ClusterStatus] | None = None
+        self._status: tuple[float, int, ClusterStatus] | None = None
+        self._moves = 0
         self._looking = asyncio.Lock()
 
     @contextlib.asynccontextmanager
@@ -74,6 +75,7 @@ class Desk:
     async def edit(self, who: str, edit: Edit) -> Catalog:
         """Carries out an edit; nodes that wait for configuration are told at once."""
         catalog = await asyncio.to_thread(self.store.edit, who, edit)
+        self.moved()
         await self._follow(catalog)
         return catalog
 
@@ -85,11 +87,11 @@ class Desk:
         return await self.catalog() if self._version > version else None
 
     async def _follow(self, catalog: Catalog) -> None:
-        if catalog.version <= self._version:
+        if catalog.version <= self._version:  # an older catalog must not undo what a newer one brought
             return
-        await self.zookeepers.sync(catalog.zookeepers.values())
+        self._version = catalog.version
+        self.zookeepers.sync(catalog.zookeepers.values())
         async with self._changed:
-            self._version = max(self._version, catalog.version)
             self._changed.notify_all()
 
     async def _look_again_and_again(self) -> None:
@@ -100,6 +102,8 @@ class Desk:
                 await self.status()
             except OtterError as error:
                 log.warning("%s", error)
+            except Exception:
+                log.exception("the manager could not look at the cluster; it looks again")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.closing.wait(), TICK)
 
@@ -114,11 +118,17 @@ class Desk:
         return Scene(catalog, picture, scene.reports, self._standing, scene.now)
 
     async def status(self, max_age: float = 0.5) -> ClusterStatus:
-        """For any number of lookers at the price of one: as it was at most ``max_age`` seconds ago."""
+        """For any number of lookers at the price of one: as it was at most ``max_age`` seconds ago, and never older
+        than what this manager was told to do."""
         async with self._looking:
-            if self._status is None or time.monotonic() - self._status[0] > max_age:
-                self._status = (time.monotonic(), status_of(await self.scene(), time.time()))
-            return self._status[1]
+            at, moves = time.monotonic(), self._moves
+            if self._status is None or at - self._status[0] > max_age or self._status[1] != moves:
+                self._status = (at, moves, status_of(await self.scene(), time.time()))
+            return self._status[2]
+
+    def moved(self) -> None:
+        """What lookers saw until now is not so any more."""
+        self._moves += 1
 
     def peer(self, node: Node) -> Peer:
         """The way to a node's communication port."""

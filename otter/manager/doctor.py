@@ -15,6 +15,7 @@ import msgspec
 
 from otter.dialect import source as dialect_source
 from otter.dialect.connection import Connection, SqlError
+from otter.dialect.source import Role
 from otter.errors import OtterError
 from otter.manager.catalog import Catalog
 from otter.manager.config import address_of
@@ -22,7 +23,7 @@ from otter.manager.desk import Desk
 from otter.manager.passwords import Vault
 from otter.manager.refusal import Refusal
 from otter.manager.view import Scene
-from otter.model.config import Channel, DataSource, Node, Pipeline
+from otter.model.config import Channel, DataSource, Node, Pair, Pipeline
 from otter.model.stats import Check, NodeReport
 
 #: Seconds for one answer of a database or node.
@@ -43,32 +44,31 @@ async def test_source(desk: Desk, given: DataSource) -> list[Check]:
     return await _examine_source(desk.vault, desk.vault.sealed(given, old), _role_of(catalog, given.name))
 
 
-def _role_of(catalog: Catalog, name: str) -> str:
+def _role_of(catalog: Catalog, name: str) -> Role:
     """What is only a target needs no binlog; what nobody uses yet may become a source."""
     uses = {(pipeline.source == name, pipeline.target == name) for _, pipeline in catalog.pipelines()}
     return "target" if (False, True) in uses and not any(source for source, _ in uses) else "source"
 
 
-async def _examine_source(vault: Vault, sealed: DataSource, role: str, tables: Sequence[str] = ()) -> list[Check]:
-    """From the manager. ``role``: source or target; ``tables``: ``schema.table`` names to look at."""
+async def _examine_source(vault: Vault, sealed: DataSource, role: Role) -> list[Check]:
+    """From the manager."""
     try:
         clear = vault.clear(sealed)
     except OtterError as error:
         return [Check(subject=_subject(sealed), name="password", ok=False, words=error.message, hint=error.hint)]
     try:
-        return await asyncio.wait_for(asyncio.to_thread(_look, clear, role, list(tables)), PATIENCE)
+        return await asyncio.wait_for(asyncio.to_thread(_look, clear, role), PATIENCE)
     except TimeoutError:
         return [_unreachable(sealed, f"no answer within {PATIENCE:.0f} s")]
 
 
-def _look(clear: DataSource, role: str, tables: list[str]) -> list[Check]:
+def _look(clear: DataSource, role: Role) -> list[Check]:
     """Blocking."""
     try:
         with Connection(clear, timeout=PATIENCE) as connection:
             words = f"{clear.username}@{clear.host}:{clear.port} is {connection.version}, seen from the manager"
             here = Check(subject=_subject(clear), name="connection", ok=True, words=words)
-            checks = [here, *dialect_source.check(connection, role)]
-            return checks + (dialect_source.check_tables(connection, tables, role) if tables else [])
+            return [here, *dialect_source.check(connection, role)]
     except SqlError as error:
         return [_unreachable(clear, error.message)]
 
@@ -177,18 +177,46 @@ async def _download(node: Node) -> Check:
 async def _examine_pipeline(desk: Desk, scene: Scene, channel: Channel, pipeline: Pipeline) -> list[Check]:
     """The source as a select node sees it, the target as a load node sees it."""
     checks = _complete(channel, pipeline)
-    found = await asyncio.gather(*(_examine_role(desk, scene, pipeline, role) for role in ("source", "target")))
-    return list(dict.fromkeys([*checks, *found[0], *found[1]]))  # a node that plays both roles says all of it twice
+    source, target, pairs = await asyncio.gather(
+        _examine_role(desk, scene, pipeline, "source"),
+        _examine_role(desk, scene, pipeline, "target"),
+        _examine_pairs(desk, scene, pipeline),
+    )
+    return list(dict.fromkeys([*checks, *source, *target, *pairs]))  # a node of both roles says all of it twice
+
+
+async def _examine_pairs(desk: Desk, scene: Scene, pipeline: Pipeline) -> list[Check]:
+    """Compares the mapped tables of both sides. Only the manager may reach both; where it does not, it says so."""
+    try:
+        clear = [desk.vault.clear(scene.catalog.data_sources[name]) for name in (pipeline.source, pipeline.target)]
+        return await asyncio.wait_for(asyncio.to_thread(_compare, clear[0], clear[1], pipeline.pairs), 2 * PATIENCE)
+    except (OtterError, TimeoutError):
+        words = "not compared: the manager does not reach both databases"
+        return [Check(subject=f"pipeline {pipeline.name}", name="tables", ok=True, words=words)]
+
+
+def _compare(source: DataSource, target: DataSource, pairs: Sequence[Pair]) -> list[Check]:
+    """Blocking."""
+    with Connection(source, timeout=PATIENCE) as one, Connection(target, timeout=PATIENCE) as other:
+        return dialect_source.check_pairs(one, other, pairs)
 
 
 def _complete(channel: Channel, pipeline: Pipeline) -> list[Check]:
     count = len(pipeline.pairs)
     hint = "" if count else "add a mapping pair"
     subject = f"pipeline {channel.name}/{pipeline.name}"
-    return [Check(subject=subject, name="pairs", ok=count > 0, words=f"{count} tables mapped", hint=hint)]
+    return [
+        Check(
+            subject=subject,
+            name="pairs",
+            ok=count > 0,
+            words=f"{count} table{'' if count == 1 else 's'} mapped",
+            hint=hint,
+        )
+    ]
 
 
-async def _examine_role(desk: Desk, scene: Scene, pipeline: Pipeline, role: str) -> list[Check]:
+async def _examine_role(desk: Desk, scene: Scene, pipeline: Pipeline, role: Role) -> list[Check]:
     """Asks the first node that has something to say; the manager looks itself when none does."""
     for name in pipeline.select_nodes if role == "source" else pipeline.load_nodes:
         node = scene.catalog.nodes[name]
@@ -199,5 +227,4 @@ async def _examine_role(desk: Desk, scene: Scene, pipeline: Pipeline, role: str)
             if checks := await desk.peer(node).post(path, None, list[Check], timeout=2 * PATIENCE):
                 return checks
     name = pipeline.source if role == "source" else pipeline.target
-    tables = [pair.source if role == "source" else pair.target_name for pair in pipeline.pairs]
-    return await _examine_source(desk.vault, scene.catalog.data_sources[name], role, tables)
+    return await _examine_source(desk.vault, scene.catalog.data_sources[name], role)

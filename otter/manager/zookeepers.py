@@ -38,19 +38,24 @@ class ZooKeepers:
         self._timeout = timeout
         self._deadline = deadline
         self._keepers: dict[str, _Keeper] = {}
+        self._ending: set[asyncio.Task[None]] = set()
 
-    async def sync(self, clusters: Iterable[ZooKeeperCluster]) -> None:
+    def sync(self, clusters: Iterable[ZooKeeperCluster]) -> None:
         """One session per cluster, with the servers it has now."""
         wanted = {cluster.name: cluster.servers for cluster in clusters}
         for name, keeper in list(self._keepers.items()):
             if wanted.get(name) != keeper.servers:
-                await self._keepers.pop(name).close()
+                ending = asyncio.create_task(self._keepers.pop(name).close())
+                self._ending.add(ending)
+                ending.add_done_callback(self._ending.discard)
         for name, servers in wanted.items():
             if name not in self._keepers:
                 self._keepers[name] = _Keeper(name, servers, self._timeout, self._deadline)
 
     async def close(self) -> None:
-        await self.sync(())
+        """Ends all sessions; takes as long as a try to connect that is under way."""
+        self.sync(())
+        await asyncio.gather(*self._ending)
 
     def words(self) -> dict[str, str]:
         return {name: keeper.words for name, keeper in self._keepers.items()}
@@ -121,6 +126,7 @@ class _Keeper:
         self._timeout = timeout
         self._deadline = deadline
         self._why = "connecting"
+        self._closing = asyncio.Event()
         self._task = asyncio.create_task(self._open(), name=f"zookeeper {name}")
 
     @property
@@ -132,7 +138,7 @@ class _Keeper:
 
     async def _open(self) -> None:
         pause = 0.5
-        while self.session is None:
+        while self.session is None and not self._closing.is_set():
             session = Session(self.servers, self._timeout)
             try:
                 await session.open(self._deadline)
@@ -140,15 +146,16 @@ class _Keeper:
                 if self._why != error.message:
                     log.warning("ZooKeeper cluster %s: %s; trying again", self.name, error)
                 self._why = error.message
-                await asyncio.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311 - a back-off
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._closing.wait(), pause * random.uniform(0.7, 1.3))  # noqa: S311
                 pause = min(pause * 2, 10.0)
             else:
                 log.info("ZooKeeper cluster %s is connected", self.name)
                 self.session = session
 
     async def close(self) -> None:
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        """Waits for a try to connect that is under way: kazoo cannot be stopped while it starts."""
+        self._closing.set()
+        await asyncio.wait({self._task})
         if self.session is not None:
             await self.session.close()

@@ -312,3 +312,21 @@ async def test_events_end_with_the_managers_stop(desk: Desk, api: Browser) -> No
         await desk.close_answers()
         with contextlib.suppress(ConnectionError):
             await asyncio.wait_for(response.content.read(), 5)
+
+
+async def test_doctor_compares_the_tables_of_both_sides(api: Browser, mariadb: Mariadb) -> None:
+    schema = f"d{uuid.uuid4().hex[:6]}"
+    mariadb.run(f"CREATE DATABASE {schema}", f"CREATE TABLE {schema}.a (id INT PRIMARY KEY, x INT) ENGINE=InnoDB",
+                f"CREATE TABLE {schema}.b (id INT PRIMARY KEY) ENGINE=InnoDB")  # fmt: skip
+    for name in ("hangzhou", "us-west"):
+        source = DataSource(name=name, host="127.0.0.1", port=mariadb.port, username="otter", password="otter")
+        await api.call("PUT", f"/data-sources/{name}", source)
+    pairs = "/channels/shop/pipelines/a2b/pairs"
+    for pair in ("shop.orders", "shop.lines"):
+        await api.call("DELETE", f"{pairs}/{pair}", status=204)
+    await api.post(pairs, Pair(source=f"{schema}.a", target=f"{schema}.b"), 201)
+    checks = {check.name: check for check in await api.get("/doctor?channel=shop") if check.subject.startswith("pair ")}
+    assert checks["key"].ok
+    assert not checks["columns"].ok
+    assert "ADD COLUMN `x`" in checks["columns"].hint
+    mariadb.run(f"DROP DATABASE {schema}")

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import msgspec
 from aiohttp import web
 
+from otter.errors import Retryable
 from otter.manager import commands, doctor, document
 from otter.manager.api.route import Access, Call, Route
 from otter.manager.catalog import Kind
@@ -78,9 +79,12 @@ async def _events(call: Call) -> web.StreamResponse:
     await response.prepare(call.request)
     with contextlib.suppress(ConnectionResetError, NotLoggedIn):
         while not call.desk.closing.is_set():
-            await call.guard.caller(call.request)
-            data = msgspec.json.encode(await call.desk.status())
-            await response.write(b"event: status\ndata: " + data + b"\n\n")
+            try:
+                await call.guard.caller(call.request)
+                data = msgspec.json.encode(await call.desk.status())
+                await response.write(b"event: status\ndata: " + data + b"\n\n")
+            except Retryable:
+                await response.write(b": the store does not answer\n\n")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(call.desk.closing.wait(), 1.0)
     return response
