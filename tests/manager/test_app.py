@@ -14,11 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.servers import free_port
+from bench.servers import Zookeeper, free_port
 from otter.errors import BadConfig
+from otter.manager import catalog as c
 from otter.manager.app import init, run, served
 from otter.manager.store.accounts import Accounts
 from otter.manager.store.engine import open_engine, url_of
+from otter.model.config import ZooKeeperCluster
 from otter.settings import Settings
 from tests.manager.conftest import make_settings
 
@@ -139,16 +141,15 @@ async def test_an_unreachable_store_is_named_without_its_password(tmp_path: Path
     assert "hush" not in str(caught.value)
 
 
-async def test_two_managers_share_one_store(store_settings: Settings, tmp_path: Path) -> None:
+async def test_two_managers_share_one_store(store_settings: Settings, zookeeper: Zookeeper) -> None:
     """The second sees what the first was told."""
     init(store_settings, "given by hand")
-    from otter.manager import catalog as c
-    from tests.manager.objects import ZK
 
     homes = [Settings("manager", store_settings.home, {**store_settings.values, **ports()}) for _ in range(2)]
     async with served(homes[0]) as one, served(homes[1]) as two:
         version = one.store.version()
-        await one.edit("admin", lambda old: c.create(old, ZK))
+        cluster = ZooKeeperCluster(name="zk", servers=(zookeeper.address,))
+        await one.edit("admin", lambda old: c.create(old, cluster))
         seen = await two.newer_than(version, 10)
         assert seen
         assert "zk" in seen.zookeepers

@@ -95,7 +95,7 @@ async def desk(
         Node(name="n2", ip="127.0.0.1", port=1, download_port=2, zookeeper="zk"),
         HANGZHOU, US_WEST, SHOP,
     )  # fmt: skip
-    async with Desk(engine, KEY, session_timeout=10.0).open() as desk:
+    async with Desk(engine, KEY, session_timeout=10.0, zookeeper_deadline=1.0).open() as desk:
         for item in items:
             await desk.edit("admin", lambda old, item=item: c.create(old, item))
         async with asyncio.timeout(20):
@@ -318,13 +318,13 @@ async def test_doctor_compares_the_tables_of_both_sides(api: Browser, mariadb: M
     schema = f"d{uuid.uuid4().hex[:6]}"
     mariadb.run(f"CREATE DATABASE {schema}", f"CREATE TABLE {schema}.a (id INT PRIMARY KEY, x INT) ENGINE=InnoDB",
                 f"CREATE TABLE {schema}.b (id INT PRIMARY KEY) ENGINE=InnoDB")  # fmt: skip
-    for name in ("hangzhou", "us-west"):
-        source = DataSource(name=name, host="127.0.0.1", port=mariadb.port, username="otter", password="otter")
-        await api.call("PUT", f"/data-sources/{name}", source)
     pairs = "/channels/shop/pipelines/a2b/pairs"
     for pair in ("shop.orders", "shop.lines"):
         await api.call("DELETE", f"{pairs}/{pair}", status=204)
     await api.post(pairs, Pair(source=f"{schema}.a", target=f"{schema}.b"), 201)
+    for name in ("hangzhou", "us-west"):
+        source = DataSource(name=name, host="127.0.0.1", port=mariadb.port, username="otter", password="otter")
+        await api.call("PUT", f"/data-sources/{name}", source)
     checks = {check.name: check for check in await api.get("/doctor?channel=shop") if check.subject.startswith("pair ")}
     assert checks["key"].ok
     assert not checks["columns"].ok
