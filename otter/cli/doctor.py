@@ -31,7 +31,7 @@ def doctor(
     home: Home = None,
     manager_url: ManagerUrl = ManagerUrlDefault,
 ) -> None:
-    """Check sources, targets, grants, keys, clocks, nodes and this machine; exit 1 if anything is not as it must be."""
+    """Look for what is wrong. Sources, targets, grants, keys, clocks, nodes, this machine; exit 1 if something is."""
     folder = home_folder(home)
     with screen.progress("looking at databases and nodes"):
         checks = [*_remote(manager_url, home, channel), *local(folder)]

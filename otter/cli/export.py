@@ -19,7 +19,7 @@ def export(
     home: Home = None,
     manager_url: ManagerUrl = ManagerUrlDefault,
 ) -> None:
-    """Write back all objects as YAML; passwords are sealed (enc:...) and work again under the same cluster key."""
+    """Write everything as YAML. Passwords are sealed (enc:...) and work again under the same cluster key."""
     from otter.cli import document  # noqa: PLC0415 - YAML only where YAML is
 
     text = document.write(connect(manager_url, home).get("/api/v1/export", Document))

@@ -18,7 +18,7 @@ def inspect(
     rows: Annotated[int, typer.Option("--rows", min=0, help="Rows to show.")] = 100,
     offset: Annotated[int, typer.Option("--offset", min=0, help="Rows to pass over first.")] = 0,
 ) -> None:
-    """Show the header, tables and rows of a batch file. Needs no manager.
+    """Show what a batch file holds. Header, tables and rows; needs no manager.
 
     \b
       otter inspect htdocs/1-17-4-230.batch --rows 5

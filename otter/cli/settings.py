@@ -25,7 +25,7 @@ def settings(
     home: Home = None,
     form: Annotated[Format, typer.Option("--format", help="How to print them.")] = Format.TABLE,
 ) -> None:
-    """List every process setting with its value and where it comes from.
+    """List the settings of a process. Each with its value and where that comes from.
 
     \b
     properties and markdown print the defaults: what conf/otter.properties and docs/settings.md hold.

@@ -21,7 +21,7 @@ def status(
     home: Home = None,
     manager_url: ManagerUrl = ManagerUrlDefault,
 ) -> None:
-    """Show per pipeline: state, mainstem, position of each stage, delay, rows/s, last error; and the nodes."""
+    """Show where everything is. Pipelines (state, mainstem, every stage, delay, rows/s, last error) and nodes."""
     api = connect(manager_url, home)
     if watch:
         _watch(api, json)

@@ -25,7 +25,7 @@ def wait(
     home: Home = None,
     manager_url: ManagerUrl = ManagerUrlDefault,
 ) -> None:
-    """Wait until all that is committed on the source now has reached the target; exit 1 if it has not in time.
+    """Wait until the target has caught up. All that the source has committed by now must arrive; exit 1 if not in time.
 
     \b
       otter wait shop --timeout 300 && switch-over.sh
