@@ -98,7 +98,7 @@ def test_a_taken_port_names_the_node_and_the_port(installation: Installation, ke
 def test_no_manager_is_waited_for_and_said(installation: Installation) -> None:
     home = home_of(installation, 2, "alone")
     nowhere = f"127.0.0.1:{free_port()}"
-    waiting = startup(home, 5, OTTER_MANAGER_ADDRESS=nowhere)
+    waiting = startup(home, 20, OTTER_MANAGER_ADDRESS=nowhere)
     begin = time.monotonic()
     assert "is stopped" in stop(home)
     assert time.monotonic() - begin < 25
@@ -112,7 +112,7 @@ def test_another_cluster_key_is_said(installation: Installation) -> None:
     key = home / "conf" / "cluster.key"
     text = key.read_text()
     key.write_text(("0" if text[0] != "0" else "1") + text[1:])
-    refused = startup(home, 8)
+    refused = startup(home, 20)
     stop(home)
     assert refused.returncode != 0
     assert "key" in refused.stderr
