@@ -14,7 +14,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from otter.arbitrate import mainstem
@@ -59,6 +59,7 @@ class Incoming:
     payload: bytes
     fetching: asyncio.Task[None] | None = None
     prepared: Prepared | None = None
+    at: float = field(default_factory=time.time)
 
     @property
     def ride(self) -> Ride:
@@ -323,16 +324,15 @@ class LoadSide(Side):
         while True:
             await asyncio.sleep(PULSE)
             if self._link is not None or self._rides:
-                self.say(*self._progress.verdict(self._applying, tuple(self._rides), self._link is not None))
+                since = min((ride.at for ride in self._rides.values()), default=0.0)
+                self.say(*self._progress.verdict(self._applying, tuple(self._rides), self._link is not None, since))
             elif self._progress.link_error:
                 self.say(State.HELD_UP, f"held up by the link: {self._progress.link_error}")
 
     async def examine(self) -> list[Check]:
         def look() -> list[Check]:
             with Connection(self.task.target) as connection:
-                return source.check(connection, "target") + source.check_tables(
-                    connection, [pair.target_name for pair in self.task.pairs], "target"
-                )
+                return source.check(connection, "target")
 
         return await asyncio.to_thread(look)
 

@@ -123,7 +123,7 @@ class SelectSide(Side):
 
     async def drain(self) -> None:
         self._dispatch.draining = True
-        while not self._dispatch.idle:
+        while not self._dispatch.idle and self._dispatch.greeted:  # a stopped channel stops its load sides, too
             await self._dispatch.any_ack(1.0)
 
     def _server_id(self) -> int:
@@ -277,9 +277,7 @@ class SelectSide(Side):
     async def examine(self) -> list[Check]:
         def look() -> list[Check]:
             with Connection(self.task.source) as connection:
-                return source.check(connection, "source") + source.check_tables(
-                    connection, [pair.source for pair in self.task.pairs], "source"
-                )
+                return source.check(connection, "source")
 
         return await asyncio.to_thread(look)
 

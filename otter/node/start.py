@@ -46,7 +46,7 @@ def _parse(text: str) -> float:
 def _position_at(task: PipelineTask, server_id: int, at: float, head: Position) -> Position:
     """The place before the first transaction committed at ``at`` or later (binlog times are whole seconds)."""
     with Connection(task.source) as connection:
-        files = source.binlogs(connection)
+        files = [name for name, _ in source.binlogs(connection)]
     for file in reversed(files):
         first = _first_commit(task, server_id, file)
         if first is not None and first < at:
