@@ -179,8 +179,11 @@ class LoadProgress:
             self.delay = delay
             self.delays.add(delay)
 
-    def verdict(self, applying: Ticket | None, waiting: tuple[int, ...], linked: bool) -> tuple[State, str]:
-        still = time.time() - self.loaded.at
+    def verdict(
+        self, applying: Ticket | None, waiting: tuple[int, ...], linked: bool, since: float
+    ) -> tuple[State, str]:
+        """The state in words; ``since``: when the oldest batch that is not loaded came in (epoch seconds)."""
+        still = time.time() - max(self.loaded.at, since)
         if not linked:
             return State.HELD_UP, f"held up by the link: {self.link_error or 'no select side is linked'}"
         if applying and still > SLOW:

@@ -87,7 +87,7 @@ class Writer:
         try:
             while not self._stop.is_set():
                 self._session()
-        except Exception as error:
+        except (pymysql.MySQLError, OSError) as error:
             self.failure = error
 
     def _session(self) -> None:
@@ -147,7 +147,7 @@ class Reader:
         try:
             while not self._stop.is_set():
                 self._session()
-        except Exception as error:
+        except (pymysql.MySQLError, OSError) as error:
             self.failure = error
 
     def _session(self) -> None:

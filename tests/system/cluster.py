@@ -79,6 +79,10 @@ class Cluster(Installation):
     def apply(self, **document: Any) -> None:
         self.otter("apply", "-f", "-", feed=json.dumps(document))
 
+    def delete(self, path: str) -> None:
+        """Removes an object through the API."""
+        self.api._call("DELETE", f"/api/v1/{path}", None, 30)
+
     def status(self) -> ClusterStatus:
         return self.api.get("/api/v1/status", ClusterStatus)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -59,10 +60,7 @@ def fill(cluster: Cluster, table: str, rows: int, size: int) -> None:
     with cluster.hangzhou.connect() as connection, connection.cursor() as cursor:
         connection.begin()
         for number in range(rows):
-            cursor.execute(
-                f"INSERT INTO {table} SELECT %s, 'x', CONCAT(RANDOM_BYTES(1000), REPEAT(RANDOM_BYTES(500), %s))",
-                (number, size // 500 - 2),
-            )
+            cursor.execute(f"INSERT INTO {table} VALUES (%s, 'x', _binary %s)", (number, random.randbytes(size)))
         connection.commit()
 
 
