@@ -70,6 +70,9 @@ MISFIT = frozenset({1049, 1054, 1136, 1146, 1347, 1356, 1906, 3105})
 #: Zero and partial dates are kept, too long values are errors, 0 is a value of AUTO_INCREMENT, backslash escapes.
 SQL_MODE = "NO_AUTO_VALUE_ON_ZERO,STRICT_ALL_TABLES,ALLOW_INVALID_DATES"
 
+#: Seconds after which the server drops a transaction that its client has forgotten.
+IDLE = 60
+
 
 class SqlError(OtterError):
     """The server (or the way to it) refused. ``code`` is MySQL's error number."""
@@ -115,8 +118,9 @@ class Connection:
         try:
             self._raw: pymysql.Connection[Any] = pymysql.connect(
                 host=source.host, port=source.port, user=source.username, password=source.password,
-                charset="utf8mb4", autocommit=autocommit, connect_timeout=min(int(timeout), 10), read_timeout=timeout,
-                write_timeout=timeout, client_flag=CLIENT.FOUND_ROWS, program_name="otter", local_infile=False,
+                charset="utf8mb4", autocommit=autocommit, connect_timeout=min(max(int(timeout), 1), 10),
+                read_timeout=timeout, write_timeout=timeout, client_flag=CLIENT.FOUND_ROWS, program_name="otter",
+                local_infile=False,
             )  # fmt: skip
         except pymysql.MySQLError as error:
             raise _translated(error) from None
@@ -134,10 +138,15 @@ class Connection:
 
     def _set_session(self, timeout: float, lock_wait: int) -> None:
         """READ COMMITTED: no gap locks against the applications that write here too."""
-        limit = f", max_statement_time={timeout * 0.9:.0f}" if self.is_mariadb else ""
+        limits = (
+            # A transaction whose client died without a word must not keep its locks for hours.
+            f"max_statement_time={timeout * 0.9:.0f}, idle_transaction_timeout={IDLE:.0f}"
+            if self.is_mariadb
+            else f"wait_timeout={10 * IDLE:.0f}"
+        )
         self.execute(
             f"SET NAMES utf8mb4, time_zone='+00:00', sql_mode='{SQL_MODE}', innodb_lock_wait_timeout={lock_wait}, "
-            f"lock_wait_timeout={lock_wait}{limit}"
+            f"lock_wait_timeout={lock_wait}, {limits}"
         )
         self.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
 

@@ -90,6 +90,19 @@ class Catalog:
         except SqlError as error:
             raise error.translated(f"on data source {self._task.target.name}") from None
 
+    def verify(self, shape: Shape) -> None:
+        """Raises Retryable when the table is no longer what ``shape`` was made for: a key added meanwhile makes
+        collisions that the plan could not know."""
+        table, target = shape.table, shape.target
+        try:
+            with Connection(self._task.target, timeout=self._timeout) as connection:
+                fresh = schema.read(connection, table.schema, table.name, target.foreign)
+        except SqlError as error:
+            raise error.translated(f"on data source {self._task.target.name}") from None
+        if fresh != target:
+            self.forget()
+            raise Retryable(f"target table {target.address} was changed", "the batch is planned again")
+
     def forget(self) -> None:
         """Reads again what is asked for next: the target's tables may have changed."""
         with self._lock:
@@ -100,8 +113,8 @@ class Catalog:
 
 class Loader:
     """Loads one pipeline (clear passwords) into its target; ``nid`` signs the mark. ``prepare`` may run on another
-    thread while ``apply`` runs; everything else belongs to one thread. After any error: ``open`` again, the mark it
-    returns is where to go on."""
+    thread while ``apply`` runs; everything else belongs to one thread. After any error: ``open`` again; the mark
+    it returns is where to go on, with batches prepared anew."""
 
     def __init__(self, task: PipelineTask, nid: int, *, timeout: float = 60.0, lock_wait: int = 10) -> None:
         self._task = task
@@ -114,6 +127,7 @@ class Loader:
         self._limit = STATEMENT_BYTES
         self._in_pieces = False
         self._checked = True  # the session's foreign_key_checks
+        self._verified: set[str] = set()  # tables looked at again while this batch is applied
         self._at = mark.SCHEMA + ".otter_mark"  # what the session works on, for errors
 
     def open(self) -> Mark:
@@ -201,6 +215,7 @@ class Loader:
         self._at = mark.SCHEMA + ".otter_mark"
         if not connection.execute(mark.move(self._task.id, wanted, batch.committed, self._nid)):
             return self._already(connection, wanted)
+        self._verified.clear()
         rows = RowByRow(connection, self._task.parameters, self._parking)
         for statement in prepared.statements:
             self._run(connection, rows, statement)
@@ -259,6 +274,9 @@ class Loader:
         except SqlError as error:
             if not error.is_about_row:
                 raise
+            if error.is_duplicate and self._at not in self._verified:
+                self._verified.add(self._at)
+                self._catalog.verify(group.shape)
         if undo:
             connection.execute(b"ROLLBACK TO SAVEPOINT otter")
         rows.apply(group, statement.rows)

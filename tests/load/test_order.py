@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from bench.servers import Mariadb
+from otter.errors import Retryable
 from otter.load.stage import Applied
 
 from .kit import Source, Target, target
@@ -238,3 +239,20 @@ def test_big_batches_are_cut(goal: Target) -> None:
     source.delete(*((i, x + "y") for i, x in rows))
     clean(goal.load(source.batch()))
     assert goal.rows("t") == []
+
+
+def test_a_key_that_the_target_got_meanwhile_is_seen(goal: Target) -> None:
+    """The plan of a batch knows the keys of its time; a stale one must not park rows that have a place."""
+    source = Source([goal.table("t", "id name", "id BIGINT PRIMARY KEY, name VARCHAR(20)")])
+    source.insert((1, "a"), (2, "b"))
+    goal.load(source.batch())
+    goal.run("ALTER TABLE t ADD UNIQUE KEY (name)")
+    source.update(((1, "a"), (1, "c")))
+    source.update(((2, "b"), (2, "a")))
+    source.update(((1, "c"), (1, "b")))
+    batch = source.batch()
+    with pytest.raises(Retryable, match="was changed"):
+        goal.load(batch)
+    goal.loader.open()
+    clean(goal.load(batch))
+    assert goal.rows("t") == [(1, "b"), (2, "a")]
