@@ -109,7 +109,7 @@ function shell() {
       h('a', { class: 'brand', href: '#/channels' }, 'Otter'), feed(), h('div', { class: 'spring' }), languages(),
       h('span', { class: 'who' }, state.who.user), button(t('nav.logout'), logout, { class: 'small' })),
     menu(),
-    h('main', { id: 'main', tabindex: '-1' }, trouble(), body()));
+    h('main', { id: 'main', tabindex: '-1', 'data-at': state.hash }, trouble(), body()));
 }
 
 function body() {

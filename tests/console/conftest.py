@@ -117,7 +117,18 @@ class Manager:
     proxy: Proxy
     peer: Peer
     key: bytes
+    token: str
     end: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def post(self, path: str, body: object = None) -> None:
+        """Writes through the API, for what a test needs and does not test."""
+
+        async def send() -> None:
+            headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+            async with aiohttp.ClientSession(headers=headers, raise_for_status=True) as session:
+                await session.post(f"{self.base}api/v1/{path}", data=msgspec.json.encode(body))
+
+        self.loop.run(send())
 
     def cut(self, wanted: bool) -> None:
         self.loop.loop.call_soon_threadsafe(self.proxy.cut.set if wanted else self.proxy.cut.clear)
@@ -184,10 +195,11 @@ def manager(tmp_path: Path) -> Iterator[Manager]:
     password = manager_app.init(loaded)
     assert password
     loop = Loop()
+    token = (loaded.conf / "admin.token").read_text().strip()
     proxy = Proxy(f"http://127.0.0.1:{ports['OTTER_PORT']}")
     key = cluster_key.load(loaded.path("otter.cluster.keyFile"))
     peer = Peer(f"http://127.0.0.1:{ports['OTTER_COMMUNICATION_MANAGER_PORT']}", key)
-    running = Manager(loop, f"http://127.0.0.1:{proxy.port}{PREFIX}/", password, proxy, peer, key)
+    running = Manager(loop, f"http://127.0.0.1:{proxy.port}{PREFIX}/", password, proxy, peer, key, token)
     up = threading.Event()
 
     async def serve() -> None:

@@ -33,9 +33,10 @@ class Console:
     # -- moving --------------------------------------------------------------------------------------------------------
 
     def go(self, *parts: str, query: str = "") -> None:
-        """Opens ``#/parts...`` and waits for its title."""
-        self.page.goto(f"{self.base}#/{'/'.join(quote(part, safe='+') for part in parts)}{query}")
-        expect(self.page.locator("#main h1")).to_be_visible(timeout=TIMEOUT)
+        """Opens ``#/parts...`` and waits until that page is drawn."""
+        at = f"#/{'/'.join(quote(part, safe='+') for part in parts)}{query}"
+        self.page.goto(self.base + at)
+        expect(self.page.locator("#main")).to_have_attribute("data-at", at, timeout=TIMEOUT)
 
     def title(self) -> Locator:
         return self.page.locator("#main h1")

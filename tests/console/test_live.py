@@ -11,10 +11,13 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from bench.servers import Zookeeper
+from otter.model.config import Channel, DataSource, Document, Node, Pair, Pipeline, ZooKeeperCluster
 from otter.model.stats import BatchView, NodeReport, SideReport, StageProgress, State
 
 from .conftest import Manager, Voice
 from .pages import TIMEOUT, Console, Watched
+
+SITES = ("hangzhou", "us-west")
 
 
 def report(
@@ -46,16 +49,24 @@ def report(
 
 
 @pytest.fixture
-def channel(console: Console, keeper: Zookeeper) -> Console:
+def channel(console: Console, manager: Manager, keeper: Zookeeper) -> Console:
     """A started channel ``c`` with pipeline ``p`` and one pair, shown on its page."""
-    console.add_zookeeper("zk", keeper.address)
-    console.add_node("n1", "127.0.0.1", "zk")
-    for name in ("hangzhou", "us-west"):
-        console.add_data_source(name, f"{name}.invalid", 3306, "otter", "x")
-    console.add_channel("c")
-    console.add_pipeline("c", "p", ("hangzhou", "us-west"), ["n1"], ["n1"])
-    console.add_pair("c", "p", "shop.orders")
-    console.command("c", "start")
+    pipeline = Pipeline(
+        name="p", source="hangzhou", target="us-west", select_nodes=("n1",), load_nodes=("n1",),
+        pairs=(Pair(source="shop.orders"),),
+    )  # fmt: skip
+    sources = (DataSource(name=name, host=f"{name}.invalid", username="otter", password="x") for name in SITES)
+    document = Document(
+        zookeepers=(ZooKeeperCluster(name="zk", servers=(keeper.address,)),),
+        nodes=(Node(name="n1", ip="127.0.0.1", zookeeper="zk"),),
+        data_sources=tuple(sources),
+        channels=(Channel(name="c", pipelines=(pipeline,)),),
+    )
+    manager.post("apply", document)
+    console.go("zookeepers")
+    expect(console.page.locator("#main .badge.good")).to_be_visible(timeout=TIMEOUT)  # the manager has connected
+    manager.post("channels/c/start")
+    console.go("channels", "c")
     return console
 
 
