@@ -45,10 +45,10 @@ def _status(connection: Connection) -> dict[str, Any] | None:
 
 
 def _gtid(connection: Connection, status: dict[str, Any]) -> str:
-    """The GTIDs that belong to exactly this file and offset."""
+    """The GTIDs of the binlog, at or just after the file and offset of ``status`` (where both are known, GTIDs decide;
+    MariaDB's BINLOG_GTID_POS would be exact, but reads through the whole file)."""
     if connection.is_mariadb:
-        found = connection.value("SELECT BINLOG_GTID_POS(%s, %s)", (status["file"], status["position"]))
-        return str(found or connection.value("SELECT @@gtid_binlog_pos") or "")
+        return str(connection.value("SELECT @@gtid_binlog_pos") or "")
     if str(connection.value("SELECT @@gtid_mode")).upper() != "ON":
         return ""
     return str(status["executed_gtid_set"]).replace("\n", "")

@@ -26,6 +26,7 @@ from otter.model.stats import Check, SideReport, State
 from otter.node.addresses import download_url
 from otter.node.bootstrap import Bootstrap
 from otter.node.dispatch import Dispatcher, Outgoing
+from otter.node.lookout import Lookout
 from otter.node.progress import SelectProgress
 from otter.node.recorder import Recorder
 from otter.node.side import Side
@@ -56,7 +57,7 @@ class SelectSide(Side):
         self._outbox: Outbox | None = None
         self._floor = 0
         self._progress = SelectProgress()
-        self._clock_offset = 0.0  # source clock minus ours
+        self._lookout: Lookout  # made by each attempt
         self._moved = asyncio.Condition()  # notified when acked moved
 
     async def load_linked(self, link: Link, nid: int) -> None:
@@ -74,6 +75,7 @@ class SelectSide(Side):
             base_url = download_url(self.nodes[self.boot.nid], task.parameters.use_external_ip)
             boot = self.boot
             self._outbox = Outbox(self._htdocs, lambda _: base_url, boot.key, boot.nid, payload=boot.payload)
+            self._lookout = Lookout(task.source)
             try:
                 async with Recorder(session, task.channel_id, task.id) as self._recorder:
                     await self._hold_seat(epoch)
@@ -86,7 +88,7 @@ class SelectSide(Side):
         if mark.epoch > epoch:  # ZooKeeper was wiped: begin above what the target has seen
             self._floor = mark.epoch
             raise LeaseLost(f"the target has seen epoch {mark.epoch}, ours is {epoch}: taking a newer one")
-        self._progress.head = head = await asyncio.to_thread(self._look_at_source)
+        self._progress.head = head = await self._lookout.head()
         start = (
             await asyncio.to_thread(first_position, self.task, self._server_id(), head)
             if mark.is_new
@@ -120,6 +122,7 @@ class SelectSide(Side):
         if self._selector is not None:
             selector, self._selector = self._selector, None
             await selector.close()
+        await self._lookout.close()
 
     async def drain(self) -> None:
         self._dispatch.draining = True
@@ -164,7 +167,7 @@ class SelectSide(Side):
     async def _ship(self, batch: Batch, selected: float) -> None:
         """Packs a batch, chooses its pipe by where it will go, and lets the plan push it."""
         key, payload = await self._pack(batch, self._dispatch.next_loader())
-        committed = batch.committed - self._clock_offset if batch.committed else 0.0
+        committed = batch.committed - self._lookout.clock_offset if batch.committed else 0.0
         ticket = Ticket(
             batch.epoch, batch.number, key, batch.start, batch.end, batch.rows, len(batch.transactions), batch.part,
             committed, selected,
@@ -227,16 +230,11 @@ class SelectSide(Side):
 
     # -- watching ---------------------------------------------------------------------------------------------------
 
-    def _look_at_source(self) -> Position:
-        with Connection(self.task.source) as connection:
-            self._clock_offset = source.clock_offset(connection)
-            return source.head(connection)
-
     async def _watch_for_ever(self) -> None:
         """Where the source is, and in one sentence how we are doing; independent of the working parts (D8)."""
         while True:
             try:
-                self._progress.saw_head(await asyncio.to_thread(self._look_at_source))
+                self._progress.saw_head(await self._lookout.head())
                 source_error = ""
             except OtterError as error:
                 source_error = str(error)
@@ -258,7 +256,7 @@ class SelectSide(Side):
         """True once the target has everything that the source's binlog holds now; else where it stands."""
         if self._selector is None:
             return False, self.words
-        head = await asyncio.to_thread(self._look_at_source)
+        head = await self._lookout.head()
         deadline = time.monotonic() + timeout
         with self._selector.flushing():
             async with self._moved:

@@ -44,7 +44,8 @@ def _parse(text: str) -> float:
 
 
 def _position_at(task: PipelineTask, server_id: int, at: float, head: Position) -> Position:
-    """The place before the first transaction committed at ``at`` or later (binlog times are whole seconds)."""
+    """The place before the first transaction committed at ``at`` or later. Binlog times are whole seconds, and the
+    stream says the end of that second of an old one: what is in doubt is copied."""
     with Connection(task.source) as connection:
         files = [name for name, _ in source.binlogs(connection)]
     for file in reversed(files):
@@ -71,7 +72,7 @@ def _read_up_to(task: PipelineTask, server_id: int, start: Position, at: float, 
     stream = _stream(task, server_id, start)
     before = start
     for item in _while(stream, lambda: not positions.contains(stream.position, head), None):
-        if item.committed >= at:
+        if item.committed > at:
             return before
         before = item.position
     return head
