@@ -60,12 +60,12 @@ LOST = frozenset({0, 1053, 1158, 1159, 1160, 1161, 1927, 2002, 2003, 2006, 2013,
 DUPLICATE = frozenset({1022, 1062, 1557, 1586, 1761, 1762, 1859})
 #: Codes that are about the row in the statement: another row may still be applied.
 ROW = DUPLICATE | {
-    1048, 1062, 1153, 1172, 1216, 1217, 1242, 1261, 1262, 1263, 1264, 1265, 1292, 1364, 1365, 1366, 1367, 1369, 1406,
+    1048, 1062, 1153, 1172, 1216, 1217, 1242, 1261, 1262, 1263, 1264, 1265, 1292, 1365, 1366, 1367, 1369, 1406,
     1411, 1416, 1425, 1441, 1451, 1452, 1526, 1557, 1569, 1644, 1690, 1748, 3037, 3140, 3141, 3146, 3156, 3157, 3819,
     3903, 4025, 4078, 4079, 4161,
 }  # fmt: skip
-#: Codes that say the table is not what we thought: missing schema, table or column, other column count.
-MISFIT = frozenset({1049, 1054, 1136, 1146, 1347, 1356, 1906, 3105})
+#: Codes that say the table is not what we thought: missing schema, table, column or default, other column count.
+MISFIT = frozenset({1049, 1054, 1136, 1146, 1347, 1356, 1364, 1906, 3105})
 
 #: Zero and partial dates are kept, too long values are errors, 0 is a value of AUTO_INCREMENT, backslash escapes.
 SQL_MODE = "NO_AUTO_VALUE_ON_ZERO,STRICT_ALL_TABLES,ALLOW_INVALID_DATES"

@@ -93,7 +93,10 @@ def read(connection: Connection, pipeline_id: int, slot: int = 0) -> Mark:
 
 
 def first(connection: Connection, pipeline_id: int, channel_id: int, site: str, slot: int = 0) -> None:
-    """Inserts the row with number 0 if there is none."""
+    """Inserts the row with number 0 if there is none. Looks first: an INSERT would wait for whoever applies a batch."""
+    there = "SELECT 1 FROM retl.otter_mark WHERE pipeline_id=%s AND slot=%s"
+    if connection.value(there, (pipeline_id, slot)):
+        return
     values: tuple[str | int, ...] = (pipeline_id, slot, channel_id, site)
     connection.execute(
         b"INSERT IGNORE INTO retl.otter_mark (pipeline_id, slot, channel_id, site, epoch, process_id, gtid, `file`, "

@@ -302,7 +302,7 @@ class Loader:
         if error.code in MISFIT:
             self._catalog.forget()
             return Fatal(
-                f"target table {self._at} is not what it was: {error.message}",
+                f"target table {self._at} does not fit the source's: {error.message}",
                 "compare its columns with the source's, then start the pipeline again",
             )
         if error.code == 1153:

@@ -261,10 +261,47 @@ def test_a_changed_target_table_is_read_again_after_the_error(goal: Target) -> N
     goal.load(source.batch())
     goal.run("ALTER TABLE t CHANGE name title VARCHAR(50)")
     source.insert((2, "b"))
-    with pytest.raises(Fatal, match="not what it was"):
+    with pytest.raises(Fatal, match="does not fit"):
         goal.load(source.batch())
     goal.run("ALTER TABLE t CHANGE title name VARCHAR(50)")
     source.number = goal.loader.open().number
     source.insert((2, "b"))
     goal.load(source.batch())
     assert goal.rows("t") == [(1, "a"), (2, "b")]
+
+
+def test_a_claimed_epoch_shuts_older_ones_out(goal: Target) -> None:
+    source = Source([goal.table("t", "id name", "id BIGINT PRIMARY KEY, name VARCHAR(50)")], epoch=3)
+    source.insert((1, "a"))
+    goal.load(source.batch())
+    assert goal.loader.claim(5) == Mark(5, 1, Position("0-1-1"))
+    assert goal.loader.claim(4).epoch == 5  # a smaller one changes nothing and learns of the greater
+    source.insert((2, "late"))
+    with pytest.raises(LeaseLost, match="epoch 5"):
+        goal.load(source.batch())
+    assert goal.rows("t") == [(1, "a")]
+
+
+def test_a_claim_waits_for_the_batch_that_is_being_applied(goal: Target) -> None:
+    source = Source([goal.table("t", "id name", "id BIGINT PRIMARY KEY, name VARCHAR(50)")])
+    source.insert((1, "a"))
+    goal.load(source.batch(Part.FIRST))
+    rival = Loader(goal.task, nid=3, lock_wait=30)
+    rival.open()
+    claimed: list[Mark] = []
+    thread = threading.Thread(target=lambda: claimed.append(rival.claim(2)))
+    thread.start()
+    source.insert((2, "b"))
+    goal.load(source.batch(Part.LAST))
+    thread.join(30)
+    rival.close()
+    assert [(mark.epoch, mark.number) for mark in claimed] == [(2, 2)]
+    assert len(goal.rows("t")) == 2
+
+
+def test_a_column_without_default_stops_instead_of_parking_everything(goal: Target) -> None:
+    source = Source([goal.table("t", "id name", "id BIGINT PRIMARY KEY, name VARCHAR(50), must INT NOT NULL")])
+    source.insert((1, "a"), (2, "b"))
+    with pytest.raises(Fatal, match="does not fit.*must"):
+        goal.load(source.batch())
+    assert goal.parked() == []
