@@ -302,6 +302,6 @@ def test_a_claim_waits_for_the_batch_that_is_being_applied(goal: Target) -> None
 def test_a_column_without_default_stops_instead_of_parking_everything(goal: Target) -> None:
     source = Source([goal.table("t", "id name", "id BIGINT PRIMARY KEY, name VARCHAR(50), must INT NOT NULL")])
     source.insert((1, "a"), (2, "b"))
-    with pytest.raises(Fatal, match="does not fit.*must"):
+    with pytest.raises(Fatal, match=r"does not fit.*must"):
         goal.load(source.batch())
     assert goal.parked() == []
