@@ -24,7 +24,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.mark.timeout(300)
 def test_from_login_to_a_row_that_arrives(cluster: Cluster, schema: str, browser: Browser) -> None:
-    """A cluster, a node and a channel made by hand, started by hand; the node is started with the number it was given."""
+    """A cluster, a node and a channel made by hand; the node is started with the number that it was given."""
     table = f"CREATE TABLE {schema}.t (id INT PRIMARY KEY, name VARCHAR(40))"
     cluster.hangzhou.run(table)
     cluster.us_west.run(table)
