@@ -5,6 +5,7 @@ A giant transaction's pieces are applied one by one in one open transaction; onl
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from otter.binlog.decoder import literals
+from otter.binlog.replay import format_description
 from otter.dialect import mark, schema
 from otter.dialect.connection import MISFIT, Connection, SqlError
 from otter.dialect.schema import ForeignKey, TargetTable
@@ -20,11 +22,14 @@ from otter.load.conflict import RowByRow
 from otter.load.group import Group
 from otter.load.parking import FOLLOWER, Parking, images
 from otter.load.plan import plan
+from otter.load.replay import Replay, is_replayable, replays
 from otter.load.shape import Shape, shape
 from otter.load.statement import Statement, statements
 from otter.model.batch import Batch, Change, Kind, Part, Table
 from otter.model.config import PipelineTask
 from otter.model.process import Mark
+
+log = logging.getLogger("otter.load")
 
 #: Bytes of a statement: longer ones gain nothing.
 STATEMENT_BYTES = 4 << 20
@@ -36,7 +41,7 @@ class Prepared:
     """A batch as statements. ``rows`` are the source's row changes."""
 
     batch: Batch
-    statements: list[Statement]
+    statements: list[Statement | Replay]
     rows: int
 
 
@@ -127,6 +132,8 @@ class Loader:
         self._limit = STATEMENT_BYTES
         self._in_pieces = False
         self._checked = True  # the session's foreign_key_checks
+        self._server_id = 0  # the target's; 0 = it takes no row images
+        self._described = False  # whether this session knows how our events look
         self._verified: set[str] = set()  # tables looked at again while this batch is applied
         self._at = mark.SCHEMA + ".otter_mark"  # what the session works on, for errors
 
@@ -156,7 +163,8 @@ class Loader:
         self._parking = Parking(mark.parked_keys(connection, task.id))
         connection.commit()
         self._limit = min(connection.max_packet // 2, STATEMENT_BYTES)
-        self._in_pieces, self._checked = False, True
+        self._in_pieces, self._checked, self._described = False, True, False
+        self._server_id = int(connection.value("SELECT @@server_id")) if connection.is_mariadb else 0
         return found
 
     def claim(self, epoch: int) -> Mark:
@@ -176,6 +184,17 @@ class Loader:
             raise self._explained(error) from None
         return found
 
+    def keep_alive(self) -> None:
+        """Says a word to the target, so that neither a long pause between the pieces of a giant transaction nor an idle
+        night ends the session; finds a dead one early. Raises Retryable."""
+        if self._connection is None:
+            raise Retryable("the loader is not open", "open it")
+        try:
+            self._connection.execute(b"DO 0")
+        except SqlError as error:
+            self.rollback()
+            raise self._explained(error) from None
+
     @property
     def parked_keys(self) -> int:
         """Keys of this pipeline that wait in ``retl.otter_parked``."""
@@ -187,9 +206,14 @@ class Loader:
         changes = [change for transaction in batch.transactions for change in transaction.changes]
         used = sorted({change.table for change in changes})
         shapes = dict(zip(used, self._catalog.shapes(batch.tables[index] for index in used), strict=True))
-        groups = plan(shapes, changes, _Decoding(batch.tables, shapes))
-        size = self._task.parameters.load_batchsize
-        made = [made for group in groups for made in statements(group, size, self._limit)]
+        decode, size = _Decoding(batch.tables, shapes), self._task.parameters.load_batchsize
+        groups = plan(shapes, changes, decode, is_replayable if self._server_id else None)
+        made: list[Statement | Replay] = []
+        for group in groups:
+            if group.images:
+                made += replays(group, group.images, decode, self._server_id)
+            else:
+                made += statements(group, size, self._limit)
         return Prepared(batch, made, sum(change.rows for change in changes))
 
     def apply(self, prepared: Prepared) -> Applied:
@@ -235,17 +259,41 @@ class Loader:
         mark.verdict(found, wanted)
         return Applied(found, repeated=True, applied_at=time.time())
 
-    def _run(self, connection: Connection, rows: RowByRow, statement: Statement) -> None:
+    def _run(self, connection: Connection, rows: RowByRow, statement: Statement | Replay) -> None:
         group = statement.group
         self._at = group.shape.target.address
         if group.unchecked is self._checked:
             connection.execute(f"SET foreign_key_checks={int(not group.unchecked)}")
             self._checked = not group.unchecked
-        if self._parking.concerns(group.shape):
+        if isinstance(statement, Replay):
+            if not self._replayed(connection, statement):
+                for plain in statement.plain(self._task.parameters.load_batchsize, self._limit):
+                    self._run(connection, rows, plain)
+        elif self._parking.concerns(group.shape):
             for free in self._free(statement):
                 self._try(connection, rows, free)
         else:
             self._try(connection, rows, statement)
+
+    def _replayed(self, connection: Connection, replay: Replay) -> bool:
+        """Whether the target took the rows as images; if not, nothing of them is there."""
+        if not self._server_id or len(replay.text) > self._limit or self._parking.concerns(replay.group.shape):
+            return False
+        connection.execute(b"SAVEPOINT otter")
+        try:
+            if not self._described:
+                connection.execute(format_description(connection.version))
+                self._described = True
+            connection.execute(replay.text)
+        except SqlError as error:
+            if error.is_retryable:
+                raise
+            if not error.is_about_row:  # no BINLOG REPLAY, or a server that reads our events in another way
+                log.info("target %s takes no row images, SQL it is: %s", self._task.target.name, error.message)
+                self._server_id = 0
+            connection.execute(b"ROLLBACK TO SAVEPOINT otter")
+            return False
+        return True
 
     def _free(self, statement: Statement) -> list[Statement]:
         """What is left of the statement when rows of parked keys have gone to the parking, too."""

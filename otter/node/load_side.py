@@ -45,6 +45,8 @@ log = logging.getLogger("otter.node.load")
 
 T = TypeVar("T")
 
+#: Seconds between words to a target that has nothing to do.
+KEEP_ALIVE = 15.0
 #: Seconds between pulses on the link.
 PULSE = 1.0
 #: Seconds without a word from the select side after which the link counts as dead.
@@ -79,9 +81,9 @@ class LoadSide(Side):
         self._idle = asyncio.Event()  # set while nothing is under way
         self._link: Link | None = None
         self._seat = Mainstem(0, 0)
-        self._loader: Loader | None = None
-        self._inbox: Inbox | None = None
-        self._transformer: Transformer | None = None
+        self._loader: Loader  # these three are made by each attempt
+        self._inbox: Inbox
+        self._transformer: Transformer
         self._mark = Mark()
         self._loaded = 0  # last number the target has, or that we hold open
         self._holding = False  # pieces of a giant transaction are applied and not committed
@@ -94,7 +96,10 @@ class LoadSide(Side):
     # -- attempt ------------------------------------------------------------------------------------------------
 
     async def attempt(self, session: Session) -> None:
-        self.say(State.STARTING, "connects to the target")
+        if trouble := self._progress.target_error:
+            self.say(State.HELD_UP, f"held up by target: {trouble}")
+        else:
+            self.say(State.STARTING, "connects to the target")
         self._rides.clear()
         self._holding, self._applying, self._failure = False, None, None
         async with contextlib.AsyncExitStack() as stack:
@@ -114,6 +119,7 @@ class LoadSide(Side):
             asyncio.create_task(self._link_for_ever(session), name="link"),
             asyncio.create_task(self._work_for_ever(), name="work"),
             asyncio.create_task(self._watch_for_ever(), name="watch"),
+            asyncio.create_task(self._keep_alive_for_ever(), name="keep alive"),
         ]
         try:
             done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
@@ -133,7 +139,11 @@ class LoadSide(Side):
         await self._idle.wait()
 
     async def _on_apply_thread(self, work: Callable[..., T], *args: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._apply_thread, work, *args)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._apply_thread, work, *args)
+        except Retryable as error:
+            self._progress.target_error = str(error)
+            raise
 
     def _take_mark(self, mark: Mark) -> None:
         self._mark, self._loaded = mark, mark.number
@@ -214,7 +224,6 @@ class LoadSide(Side):
 
     async def _welcomed(self, link: Link, epoch: int) -> None:
         """Raises the target's mark to ``epoch`` and says what the target has. Older tickets are forgotten."""
-        assert self._loader is not None  # noqa: S101 - an attempt made it
         if epoch != self._mark.epoch:
             for ride in self._rides.values():
                 if ride.fetching:
@@ -267,7 +276,6 @@ class LoadSide(Side):
 
     async def _fetch(self, ride: Incoming) -> None:
         """Brings the bytes, checks, maps and prepares them; twice, then select makes the batch again."""
-        assert self._inbox is not None and self._transformer is not None and self._loader is not None  # noqa: S101
         for last in (False, True):
             try:
                 local = self.boot.htdocs if self._seat.nid == self.boot.nid else None
@@ -290,7 +298,7 @@ class LoadSide(Side):
                 return
 
     async def _apply(self, ride: Incoming) -> None:
-        assert self._loader is not None and ride.prepared is not None  # noqa: S101
+        assert ride.prepared is not None  # noqa: S101 - the plan applies what is ready
         ticket = ride.ticket
         async with self._board_lock:
             if self._rides.get(ticket.number) is not ride:  # a Welcome came in between
@@ -306,7 +314,7 @@ class LoadSide(Side):
             if not self._holding:
                 self._mark = Mark(ticket.epoch, ticket.number, ticket.end)
         await self._applied(ticket, applied)
-        if self._inbox and self._seat.nid != self.boot.nid:
+        if self._seat.nid != self.boot.nid:
             await asyncio.to_thread(self._inbox.remove, ticket.key)
 
     async def _applied(self, ticket: Ticket, applied: Applied) -> None:
@@ -319,6 +327,12 @@ class LoadSide(Side):
         await self._tell(Termin(ticket.epoch, ticket.number, TerminType.NORMAL, now, delay))
 
     # -- watching ---------------------------------------------------------------------------------------------------
+
+    async def _keep_alive_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(KEEP_ALIVE)
+            async with self._board_lock:
+                await self._on_apply_thread(self._loader.keep_alive)
 
     async def _watch_for_ever(self) -> None:
         while True:
