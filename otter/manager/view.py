@@ -22,6 +22,10 @@ STALE = 5.0
 PATIENCE = 10.0
 
 
+#: A select side that says this knows only that the others do not answer for what it sent; they may know why.
+PASSED_ON = ("held up by load: batch", "held up by the link: batch")
+
+
 class Standing(msgspec.Struct, frozen=True):
     """Since when something is so, by pipeline id: ``seatless`` = started and nobody selects; ``still`` = (how far the
     target is, since when) while the source is ahead of it."""
@@ -215,14 +219,14 @@ def _alive(scene: Scene, names: Iterable[str]) -> list[str]:
 
 
 def _said(scene: Scene, pipeline: Pipeline, state: State) -> tuple[State, str] | None:
-    """What a side that counts says of itself: the mainstem's select side first, then load sides."""
+    """What a side that counts says of itself: whoever is nearest to the cause, else the select side first."""
     mainstem = scene.picture.mainstems.get(pipeline.id)
     sides = [
         side
         for side in scene.sides(pipeline)
         if side.state is state and (side.side == "load" or mainstem is None or side.nid == mainstem.nid)
     ]
-    sides.sort(key=lambda side: side.side != "select")
+    sides.sort(key=lambda side: (side.words.startswith(PASSED_ON), side.side != "select"))
     for side in sides:
         says = side.words or side.last_error or str(state)
         return state, says if side.side in says else f"{says} ({side.side} side on {_name(scene.catalog, side.nid)})"

@@ -165,10 +165,12 @@ class LoadProgress:
     conflicts: int = 0
     parked: int = 0
     link_error: str = ""
+    target_error: str = ""  # what ended the last try to load
     pipes: dict[PipeKind, int] = field(default_factory=lambda: dict.fromkeys(PipeKind, 0))
 
     def loaded_batch(self, ticket: Ticket, conflicts: int, parked: int, delay: float) -> None:
         self.loaded.move(ticket.end, ticket.number)
+        self.target_error = ""
         self.rate.add(ticket.rows)
         self.transactions += ticket.transactions
         self.bytes += ticket.key.size
@@ -186,6 +188,8 @@ class LoadProgress:
         still = time.time() - max(self.loaded.at, since)
         if not linked:
             return State.HELD_UP, f"held up by the link: {self.link_error or 'no select side is linked'}"
+        if waiting and self.target_error:
+            return State.HELD_UP, f"held up by target: {self.target_error}"
         if applying and still > SLOW:
             return State.HELD_UP, f"held up by target: batch {applying.number} ({applying.rows} rows) is being applied"
         if waiting and still > SLOW:

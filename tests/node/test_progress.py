@@ -58,6 +58,8 @@ def test_select_verdict(
         ({}, ticket(4), (4,), SLOW + 1, State.HELD_UP, "held up by target: batch 4"),
         ({}, None, (5, 4), SLOW + 1, State.HELD_UP, "held up by the link: batch 4"),
         ({}, ticket(4), (4,), 1, State.RUNNING, "running"),  # after an idle hour, too
+        ({"target_error": "lock wait"}, ticket(4), (4,), 1, State.HELD_UP, "held up by target: lock wait"),
+        ({"target_error": "lock wait"}, None, (), 1, State.RUNNING, "running"),
         ({"delay": 30.0}, None, (4,), 1, State.CATCHING_UP, "30 s behind"),
     ],
 )

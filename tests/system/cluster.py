@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import os
 import subprocess
 import time
@@ -77,7 +76,8 @@ class Cluster(Installation):
         return {"name": name, "host": "127.0.0.1", "port": port, "username": "otter", "password": "otter"}
 
     def apply(self, **document: Any) -> None:
-        self.otter("apply", "-f", "-", feed=json.dumps(document))
+        """What `otter apply` does, without the second that its start takes."""
+        self.api.post("/api/v1/apply", dict[str, Any], document)
 
     def delete(self, path: str) -> None:
         """Removes an object through the API."""
@@ -129,21 +129,19 @@ class Channel:
     # -- commands -----------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        self.cluster.otter("channel", "start", self.name)
+        self.tell(ChannelStatus.START)
+        self.running()
 
     def tell(self, status: ChannelStatus) -> None:
-        verb = {ChannelStatus.START: "start", ChannelStatus.PAUSE: "pause", ChannelStatus.STOP: "stop"}[status]
-        self.cluster.otter("channel", verb, *(["--no-wait"] if verb == "start" else []), self.name)
+        """What `otter channel` does, without its wait."""
+        self.cluster.api.post(f"/api/v1/channels/{self.name}/{status.value.lower()}", dict[str, Any])
 
     def wait(self, seconds: float = LONG) -> None:
-        """`otter wait`; asked again while the seat changes hands, because nobody can answer then."""
+        """What `otter wait` does; asked again when it says no, because nobody can answer while a seat changes hands."""
+        path = f"/api/v1/channels/{self.name}/wait?timeout={seconds:.0f}"
         deadline = time.monotonic() + seconds
-        while True:
-            left = max(1.0, deadline - time.monotonic())
-            done = self.cluster.run("wait", self.name, "--timeout", f"{left:.0f}")
-            if done.returncode == 0:
-                return
-            assert time.monotonic() < deadline, f"{done.stderr}\n{self.words()}"
+        while not (answer := self.cluster.api.post(path, dict[str, Any], timeout=seconds + 30))["reached"]:
+            assert time.monotonic() < deadline, f"{answer['words']}\n{self.words()}"
 
     # -- pictures -----------------------------------------------------------------------------------------------
 
@@ -193,8 +191,26 @@ class Channel:
             raise AssertionError(f"{part!r} was not said within {seconds:.0f} s, but {last[0]}") from None
         return found
 
+    def rests(self, state: State) -> None:
+        """Waits until it is paused, its select sides too; or stopped, its sides gone."""
+
+        def look() -> bool:
+            view = self.view
+            may_run = "load" if state is State.PAUSED else ""  # what was handed over is loaded to its end
+            return view.state is state and all(side.state is state or side.side == may_run for side in view.sides)
+
+        try:
+            until(look, f"{self.name} is {state}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.words()}") from None
+
     def running(self) -> None:
-        until(lambda: self.view.state in (State.RUNNING, State.CATCHING_UP), f"{self.name} runs")
+        """Waits until every pipeline runs: what is committed from then on is copied."""
+        good = (State.RUNNING, State.CATCHING_UP)
+        try:
+            until(lambda: all(view.state in good for view in self.pipelines()), f"{self.name} runs")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.words()}") from None
 
     # -- verdict ------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -26,21 +25,15 @@ def test_pause_and_stop_hold_rows_back_and_start_goes_on(open_bank: Any) -> None
     channel, target = bank.channel, bank.channel.cluster.us_west
     for status, state in ((ChannelStatus.PAUSE, State.PAUSED), (ChannelStatus.STOP, State.STOPPED)):
         bank.writer.more(20)
-        channel.tell(status)
-        until(partial(rests, channel, state), f"{channel.name} is {state}")
+        channel.cluster.otter("channel", status.value.lower(), channel.name)
+        channel.rests(state)
         before = target.run(f"SELECT COUNT(*) FROM {channel.schema}.journal")
         bank.writer.more(40)
         assert target.run(f"SELECT COUNT(*) FROM {channel.schema}.journal") == before
         done = channel.cluster.run("wait", channel.name, "--timeout", "1")
         assert done.returncode != 0 and "not started" in done.stderr
-        channel.start()
+        channel.cluster.otter("channel", "start", channel.name)
     bank.settle()
-
-
-def rests(channel: Any, state: State) -> bool:
-    """Its sides say so too (paused), or are gone (stopped)."""
-    view = channel.view
-    return view.state is state and all(side.state is state for side in view.sides)
 
 
 def test_wait_says_what_is_missing(cluster: Cluster, schema: str) -> None:
@@ -77,6 +70,7 @@ def test_status_tells_each_stage(cluster: Cluster, schema: str) -> None:
         cluster.hangzhou.run(*(f"INSERT INTO {schema}.orders VALUES ({number}, '', NULL)" for number in range(10)))
         channel.wait()
         until(lambda: channel.view.rows == 10, "ten rows are reported")
+        until(lambda: channel.view.acked.position == channel.view.head.position, "the end is reported")
         status = msgspec.json.decode(cluster.otter("status", "--json"), type=ClusterStatus)
         view = next(shown for shown in status.channels if shown.name == channel.name).pipelines[0]
         assert (view.mainstem, view.loader, view.source, view.target) == ("n1", "n3", "hangzhou", "us-west")

@@ -23,7 +23,7 @@ def test_a_bank_crosses_and_its_books_are_right_all_the_while(open_bank: Any) ->
     bank = open_bank()
     bank.writer.more(100)
     bank.settle()
-    assert bank.channel.view.rows > 500
+    until(lambda: bank.channel.view.rows > 500, "its rows are counted")
 
 
 def test_a_large_transaction_is_one_commit(cluster: Cluster, schema: str) -> None:
@@ -50,7 +50,7 @@ def test_a_giant_transaction_travels_in_pieces_and_commits_once(cluster: Cluster
         with Watcher(cluster, f"{schema}.big") as watcher:
             fill(cluster, f"{schema}.big", rows=300, size=200_000)  # 60 MB
             channel.arrived()
-            assert channel.view.batches_file >= 4
+            until(lambda: channel.view.batches_file >= 4, "pieces are counted")
         assert watcher.counts == {0, 300}
         assert commits_with(cluster, schema) - before == 1
 
@@ -151,7 +151,7 @@ def test_both_ways_without_a_loop(cluster: Cluster, schema: str) -> None:
         there.run(f"DELETE FROM {schema}.orders WHERE id IN (1, 3)")
         channel.arrived()
         assert here.run(f"SELECT COUNT(*) FROM {schema}.orders") == [(58,)]
-        assert [view.rows for view in channel.pipelines()] == [33, 32]
+        until(lambda: [view.rows for view in channel.pipelines()] == [33, 32], "each row went one way")
         rest = until(lambda: at_rest(cluster, 13), "both binlogs come to rest", 60)
         assert rest
 
