@@ -60,7 +60,8 @@ class Cluster:
         return next(view for view in channels if view.name == channel).pipelines[0]
 
     def processes(self, channel: str) -> dict[int, str]:
-        """Every process of ours by what it does."""
+        """Every process of ours by what it does; waits for a report of both sides."""
+        wait_until(lambda: len(self.pipeline(channel).sides) == 2, 10, "a report of both sides")
         found = {}
         assert self._installation.manager and self._zookeeper.process
         programs = {"manager": self._installation.manager} | {

@@ -21,13 +21,14 @@ NO_FOREIGN_KEY_CHECKS = 2
 @dataclass(eq=False)
 class Group:
     """Changes that may be applied in any order, of one table and kind. ``columns``: ordinals that an UPDATE sets.
-    ``unchecked``: the source did not check foreign keys."""
+    ``unchecked``: the source did not check foreign keys. ``images``: inserts that are not in ``rows``, undecoded."""
 
     shape: Shape
     kind: Kind
     rows: list[Any] = field(default_factory=list)
     columns: tuple[int, ...] = ()
     unchecked: bool = False
+    images: Sequence[Change] = ()
 
 
 class Entry:

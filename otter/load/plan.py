@@ -22,17 +22,23 @@ from otter.load.levels import levelled
 from otter.load.shape import Shape, Unsure
 from otter.model.batch import Change, Kind
 
+#: Whether changes of one table may go to the target as the images they are.
+IsReplayable = Callable[[Shape, Sequence[Change]], bool]
+
 
 class _Unmergeable(Exception):
     """Changes of a table that must stay apart: a key was changed, or they contradict each other."""
 
 
-def plan(shapes: Mapping[int, Shape], changes: Sequence[Change], decode: Decode) -> list[Group]:
-    """Groups in the order to apply them; ``shapes`` by ``Change.table``."""
+def plan(
+    shapes: Mapping[int, Shape], changes: Sequence[Change], decode: Decode, images: IsReplayable | None = None
+) -> list[Group]:
+    """Groups in the order to apply them; ``shapes`` by ``Change.table``. Where ``images`` says yes, way 1 leaves rows
+    undecoded in ``Group.images``."""
     groups: list[Group] = []
     for island in _islands({index: shapes[index] for index in {change.table for change in changes}}):
         mine = [change for change in changes if change.table in island]
-        groups += _plan_island(island, mine, decode)
+        groups += _plan_island(island, mine, decode, images)
     return groups
 
 
@@ -56,12 +62,14 @@ def _tied(shapes: Iterable[Shape]) -> set[str]:
     return {end for pair in ends if tables.keys() >= set(pair) for end in pair}
 
 
-def _plan_island(island: Mapping[int, Shape], changes: Sequence[Change], decode: Decode) -> list[Group]:
+def _plan_island(
+    island: Mapping[int, Shape], changes: Sequence[Change], decode: Decode, images: IsReplayable | None
+) -> list[Group]:
     shape = next(iter(island.values()))
     foreign = len(island) > 1 or bool(_tied([shape]))
     kinds = {change.kind for change in changes}
     if not foreign and len(kinds) == 1 and Kind.UPDATE not in kinds:
-        return _bulk(shape, changes, decode)
+        return _bulk(shape, changes, decode, images)
     if not shape.target.foreign and not foreign and shape.mergeable and shape.match and len(shape.keys) == 1:
         try:
             return _merged(shape, changes, decode)
@@ -75,14 +83,17 @@ def _plan_island(island: Mapping[int, Shape], changes: Sequence[Change], decode:
             doubts.add(unsure.key.space)
 
 
-def _bulk(shape: Shape, changes: Sequence[Change], decode: Decode) -> list[Group]:
+def _bulk(shape: Shape, changes: Sequence[Change], decode: Decode, images: IsReplayable | None) -> list[Group]:
     """Way 1. Bodies are decoded in one go: per-change overhead is what small transactions cost most."""
     groups = []
     for unchecked, mine in _split(changes, lambda change: bool(change.flags & NO_FOREIGN_KEY_CHECKS)):
         group = Group(shape, mine[0].kind, unchecked=bool(unchecked))
+        groups.append(group)
+        if images is not None and images(shape, mine):
+            group.images = mine
+            continue
         for _, same in _split(mine, lambda change: (change.before, change.after)):
             group.rows += decode(joined(same))
-        groups.append(group)
     return groups
 
 

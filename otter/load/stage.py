@@ -95,16 +95,11 @@ class Catalog:
         except SqlError as error:
             raise error.translated(f"on data source {self._task.target.name}") from None
 
-    def verify(self, shape: Shape) -> None:
+    def verify(self, shape: Shape, connection: Connection) -> None:
         """Raises Retryable when the table is no longer what ``shape`` was made for: a key added meanwhile makes
         collisions that the plan could not know."""
         table, target = shape.table, shape.target
-        try:
-            with Connection(self._task.target, timeout=self._timeout) as connection:
-                fresh = schema.read(connection, table.schema, table.name, target.foreign)
-        except SqlError as error:
-            raise error.translated(f"on data source {self._task.target.name}") from None
-        if fresh != target:
+        if schema.read(connection, table.schema, table.name, target.foreign) != target:
             self.forget()
             raise Retryable(f"target table {target.address} was changed", "the batch is planned again")
 
@@ -279,6 +274,7 @@ class Loader:
         """Whether the target took the rows as images; if not, nothing of them is there."""
         if not self._server_id or len(replay.text) > self._limit or self._parking.concerns(replay.group.shape):
             return False
+        self._hold_still(connection, replay.group.shape)
         connection.execute(b"SAVEPOINT otter")
         try:
             if not self._described:
@@ -294,6 +290,14 @@ class Loader:
             connection.execute(b"ROLLBACK TO SAVEPOINT otter")
             return False
         return True
+
+    def _hold_still(self, connection: Connection, shape: Shape) -> None:
+        """Images know columns by place only: nobody can change the table from this read to our commit, and it still is
+        what the plan was made with."""
+        if self._at not in self._verified:
+            connection.execute(b"SELECT 1 FROM %b LIMIT 0" % shape.into)
+            self._catalog.verify(shape, connection)
+            self._verified.add(self._at)
 
     def _free(self, statement: Statement) -> list[Statement]:
         """What is left of the statement when rows of parked keys have gone to the parking, too."""
@@ -324,7 +328,7 @@ class Loader:
                 raise
             if error.is_duplicate and self._at not in self._verified:
                 self._verified.add(self._at)
-                self._catalog.verify(group.shape)
+                self._catalog.verify(group.shape, connection)
         if undo:
             connection.execute(b"ROLLBACK TO SAVEPOINT otter")
         rows.apply(group, statement.rows)
