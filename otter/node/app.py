@@ -84,7 +84,7 @@ class App:
         self.session = await self._zookeeper(stack)
         register = Register(self.session, self.config.node, self.settings.home)
         await register.take()
-        sockets = Path(stack.enter_context(_private_folder()))
+        sockets = Path(stack.enter_context(_private_folder(self.settings.home / "run" / "sockets")))
         daemon = Daemon(str(self.settings["otter.aria2.path"]), self.settings.conf / "aria2.conf")
         await daemon.start()
         stack.push_async_callback(daemon.stop)
@@ -260,10 +260,15 @@ def _only_one(home: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _private_folder() -> Iterator[str]:
-    """For Unix sockets: short (their paths are limited to 107 bytes), readable by us only."""
+def _private_folder(note: Path) -> Iterator[str]:
+    """For Unix sockets: short (their paths are limited to 107 bytes), readable by us only. ``note`` remembers where, so
+    that the next life removes what a killed one left."""
+    if note.exists():
+        shutil.rmtree(note.read_text(), ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix="otter-") as folder:
+        note.write_text(folder)
         yield folder
+    note.unlink(missing_ok=True)
 
 
 @contextlib.asynccontextmanager
