@@ -20,7 +20,6 @@ from typing import Any
 
 import pymysql
 
-
 #: Below the range from which the kernel takes ports for outgoing connections (32768 and up).
 _PORTS = range(15000, 32000)
 _given: set[int] = set()
