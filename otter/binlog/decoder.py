@@ -3,7 +3,8 @@
 A body is a run of rows; a row is one image (INSERT, DELETE) or two (UPDATE: before, after). An image is a bitmap of
 NULLs over the columns present, then the values that are not NULL. The generated code is straight-line: fixed-size
 columns that follow each other come out of one ``struct`` call, together with the length of the string after them, and
-there is a second, faster copy of it for images without any NULL.
+there is a second, faster copy of it for images without any NULL. An after image takes what an UPDATE left alone from
+the before image.
 """
 
 from __future__ import annotations
@@ -79,11 +80,9 @@ def _kept(product: str, table: Table, kind: Kind, before: bytes, after: bytes) -
 @functools.lru_cache(maxsize=2048)
 def _compiled(product: str, table: Table, kind: Kind, before: bytes, after: bytes) -> Any:
     source = _Source(table)
-    images = [
-        source.image(name, bitmap)
-        for name, bitmap, there in (("before", before, kind != Kind.INSERT), ("after", after, kind != Kind.DELETE))
-        if there
-    ]
+    images = [source.image("before", before)] if kind != Kind.INSERT else []
+    if kind != Kind.DELETE:
+        images.append(source.image("after", after, before if kind == Kind.UPDATE else b""))
     if product == "count":
         return source.compile_counter(images)
     return source.compile_decoder(images, Product(product))
@@ -91,16 +90,19 @@ def _compiled(product: str, table: Table, kind: Kind, before: bytes, after: byte
 
 @dataclass(frozen=True)
 class _Field:
-    """A column in an image: ``bit`` is its place in the image's NULL bitmap."""
+    """A column in an image: ``bit`` is its place in the image's NULL bitmap. ``image`` is the image's first letter;
+    ``old`` is the raw value in the before image, "" = there is none."""
 
     ordinal: int
     column: Column
     format: Format
     bit: int
+    image: str = "a"
+    old: str = ""
 
     @property
     def raw(self) -> str:
-        return f"r{self.ordinal}"
+        return f"{self.image}{self.ordinal}"
 
     @property
     def name(self) -> str:
@@ -108,7 +110,11 @@ class _Field:
 
     def expression(self, product: Product) -> str:
         template = self.format.literal if product is Product.LITERALS else self.format.value
-        return template.replace("RAW", self.raw).replace("#", str(self.ordinal))
+        source = template.replace("RAW", self.raw).replace("#", str(self.ordinal))
+        if not self.old:
+            return source
+        same = f"{self.raw} == {self.old}" + (" != 0" if self.format.code in _FLOATS else "")
+        return f"before[{self.ordinal}] if {same} else {source}"
 
 
 @dataclass(frozen=True)
@@ -132,6 +138,14 @@ class _Image:
         return [f"nulls = from_bytes(body[p:p + {self.null_bytes}], 'little')", f"p += {self.null_bytes}"]
 
 
+_INTEGERS = frozenset("bhiq")
+_FLOATS = frozenset("fd")  # -0.0 equals 0.0 and is another value
+
+
+def _has(bitmap: bytes, ordinal: int) -> bool:
+    return bool(bitmap[ordinal >> 3] >> (ordinal & 7) & 1)
+
+
 def _indent(lines: list[str]) -> list[str]:
     return [f"    {line}" for line in lines]
 
@@ -147,12 +161,16 @@ class _Source:
     def _damaged(self, what: str) -> Damaged:
         return Damaged(f"a rows event of {self.table.address} cannot be read ({what})")
 
-    def image(self, name: str, bitmap: bytes) -> _Image:
+    def image(self, name: str, bitmap: bytes, before: bytes = b"") -> _Image:
+        """``before`` is the other image's bitmap when an UPDATE has two."""
         fields: list[_Field] = []
         for ordinal, column in enumerate(self.table.columns):
-            if bitmap[ordinal >> 3] >> (ordinal & 7) & 1:
-                fields.append(_Field(ordinal, column, format_of(column, self.table.mariadb), len(fields)))
-                self.names.update({n.replace("#", str(ordinal)): v for n, v in fields[-1].format.names.items()})
+            if _has(bitmap, ordinal):
+                form = format_of(column, self.table.mariadb)
+                slow = form.code.lower() not in _INTEGERS  # those are written as quickly as they are compared
+                old = f"b{ordinal}" if before and slow and _has(before, ordinal) else ""
+                fields.append(_Field(ordinal, column, form, len(fields), name[0], old))
+                self.names.update({n.replace("#", str(ordinal)): v for n, v in form.names.items()})
         return _Image(name, fields, len(self.table.columns))
 
     def compile_decoder(self, images: list[_Image], product: Product) -> Decoder:
@@ -215,7 +233,9 @@ class _Source:
             run = []
             cells[field.ordinal] = field.name
             read = [*self._read_one(field), f"{field.name} = {field.expression(product)}"]
-            lines += [f"if nulls & {1 << field.bit}:", f"    {field.name} = {product.null}", "else:", *_indent(read)]
+            # No value is equal to None: what was NULL before is never taken from there.
+            null = f"{field.name} = {product.null}; {field.raw} = None"
+            lines += [f"if nulls & {1 << field.bit}:", f"    {null}", "else:", *_indent(read)]
         lines += self._read_runs(run, 0)
         return [*lines, self._row(image, product, cells)]
 
