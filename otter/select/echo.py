@@ -26,13 +26,16 @@ class EchoFilter:
 
     def __init__(self, channel_id: int) -> None:
         self._channel = str(channel_id).encode()
-        self._is_mark: list[bool] = []  # by index of the stream's tables
+        self._seen = 0  # of the stream's tables
+        self._marks: set[int] = set()  # those that are marks
         self._giant = Origin.APPLICATION
 
     def look(self, transaction: Transaction, tables: list[Table]) -> tuple[Origin, Transaction]:
         """The origin, and the transaction without mark rows (what is left of one that travels)."""
-        for table in tables[len(self._is_mark) :]:
-            self._is_mark.append(table.schema == SCHEMA and table.name == MARK_TABLE)
+        if len(tables) > self._seen:
+            self._learn(tables)
+        if not self._marks and transaction.part is Part.WHOLE:
+            return Origin.APPLICATION, transaction  # on every transaction's way, so before all else
         if transaction.part in {Part.MIDDLE, Part.LAST}:
             return self._giant, transaction
         origin, rest = self._judge(transaction, tables)
@@ -40,11 +43,16 @@ class EchoFilter:
             self._giant = origin = Origin.APPLICATION if origin is Origin.MARK else origin  # its rows are to come
         return origin, rest
 
+    def _learn(self, tables: list[Table]) -> None:
+        new = enumerate(tables[self._seen :], self._seen)
+        self._marks |= {index for index, table in new if (table.schema, table.name) == (SCHEMA, MARK_TABLE)}
+        self._seen = len(tables)
+
     def _judge(self, transaction: Transaction, tables: list[Table]) -> tuple[Origin, Transaction]:
-        marks = [change for change in transaction.changes if self._is_mark[change.table]]
+        marks = [change for change in transaction.changes if change.table in self._marks]
         if not marks:
             return Origin.APPLICATION, transaction
-        rest = tuple(change for change in transaction.changes if not self._is_mark[change.table])
+        rest = tuple(change for change in transaction.changes if change.table not in self._marks)
         left = Transaction(transaction.gtid, transaction.position, transaction.committed, rest, transaction.part)
         if any(self._is_ours(change, tables[change.table]) for change in marks):
             alone = not rest and transaction.part is Part.WHOLE
