@@ -10,7 +10,8 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import msgspec
 from aiohttp import web
 
 import otter
-from otter.errors import Backoff, BadConfig, Retryable
+from otter.errors import Backoff, BadConfig, OtterError, Retryable
 from otter.model.config import ChannelStatus, Node, NodeConfig, PipelineTask
 from otter.model.stats import NodeReport
 from otter.node.bootstrap import Bootstrap
@@ -91,10 +92,11 @@ class App:
         self.supervisor = Supervisor(lambda key: self._boot(key, sockets), self._open_task)
         await self._serve(stack, sockets, daemon)
         stack.push_async_callback(self.supervisor.close, self._second)
-        for work in (
-            self.supervisor.run(), register.keep(), source.follow(self.config.version, self._new_config),
-            self._watch_statuses(), self._sweep_for_ever(), *(self._report_for_ever(m, daemon) for m in managers),
-        ):  # fmt: skip
+        works: list[Callable[[], Awaitable[None]]] = [
+            self.supervisor.run, register.keep, lambda: source.follow(self.config.version, self._new_config),
+            self._watch_statuses, self._sweep_for_ever, *(partial(self._report_for_ever, m, daemon) for m in managers),
+        ]  # fmt: skip
+        for work in works:
             await stack.enter_async_context(_background(work))
         log.info("node %d (%s) serves on ports %d and %d", self.nid, self.config.node.name, *self._ports())
         log.info(RUNNING)
@@ -272,9 +274,8 @@ def _private_folder(note: Path) -> Iterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def _background(work: Any) -> AsyncIterator[None]:
-    task = asyncio.create_task(work)
-    task.add_done_callback(_say_why_it_ended)
+async def _background(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    task = asyncio.create_task(_again_and_again(work))
     try:
         yield
     finally:
@@ -282,6 +283,14 @@ async def _background(work: Any) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def _say_why_it_ended(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and task.exception():
-        log.error("a background task ended", exc_info=task.exception())
+async def _again_and_again(work: Callable[[], Awaitable[None]]) -> None:
+    """A node without one of its tasks would look alive and do nothing: one that fails begins again."""
+    backoff = Backoff(0.5, 10.0)
+    while True:
+        try:
+            await work()
+        except OtterError as error:
+            log.error("%s; trying again", error)
+        except Exception:
+            log.exception("a task of the node failed in a way we did not foresee; it begins again")
+        await backoff.pause()

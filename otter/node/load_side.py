@@ -147,7 +147,7 @@ class LoadSide(Side):
 
     def _take_mark(self, mark: Mark) -> None:
         self._mark, self._loaded = mark, mark.number
-        self._progress.loaded.move(mark.position, mark.number)
+        self._progress.loaded.begin(mark.position, mark.number)
 
     # -- the link -------------------------------------------------------------------------------------------------
 

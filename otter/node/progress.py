@@ -68,6 +68,10 @@ class Reached:
     def move(self, position: Position, number: int) -> None:
         self.position, self.number, self.at = position, number, time.time()
 
+    def begin(self, position: Position, number: int) -> None:
+        """It is there, but not because it moved: that somebody else has brought it so far is no progress of ours."""
+        self.position, self.number = position, number
+
     def view(self) -> StageProgress:
         return StageProgress(position=positions.describe(self.position), number=self.number, at=self.at)
 

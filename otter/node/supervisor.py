@@ -11,6 +11,8 @@ import contextlib
 import itertools
 import logging
 import multiprocessing
+import os
+import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +30,9 @@ log = logging.getLogger("otter.node.supervisor")
 
 #: Seconds a side may take to come up, to be silent, and to stop.
 COME_UP, SILENT, GO_DOWN = 30.0, 20.0, 25.0
+
+#: multiprocessing's exit code of a child whose forkserver is gone: nobody knows, it may still live.
+ORPHANED = 255
 
 SideKey = tuple[str, int]  # ("select" | "load", pipeline id)
 
@@ -67,6 +72,24 @@ class Child:
     report: SideReport | None = None
     stopping: bool = False
     answers: dict[int, asyncio.Future[Reached | Examined]] = field(default_factory=dict)
+    ended: bool = False
+
+    def kill(self) -> None:
+        """Nothing happens when it has not been started or has ended."""
+        if self.process.pid is not None and not self.ended:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)  # Process.kill does nothing once the forkserver is gone
+
+    async def end(self) -> None:
+        """Waits for its end, for five seconds if it was asked to, and sees to it."""
+        if self.process.pid is None:
+            return
+        if self.link is not None:
+            await asyncio.to_thread(self.process.join, 5)
+        if self.process.is_alive() or self.process.exitcode == ORPHANED:
+            self.kill()
+            await asyncio.to_thread(self.process.join, 5)
+        self.ended = True
 
 
 class Supervisor:
@@ -113,7 +136,7 @@ class Supervisor:
                 log.error(
                     "the %s side of pipeline %d is silent for %.0f s: it is killed and started again", *key, SILENT
                 )
-                child.process.kill()
+                child.kill()
         for key, wanted in self._wanted.items():
             child_or_none = self._children.get(key)
             if child_or_none is not None:
@@ -137,11 +160,10 @@ class Supervisor:
             return
         child.stopping = True
         if child.link is None:
-            child.process.terminate()
-            return
+            return  # it is just coming up: whoever waits for that sees that it is not wanted any more
         with contextlib.suppress(LinkClosed):
             await child.link.send(Stop())
-        asyncio.get_running_loop().call_later(GO_DOWN, child.process.kill)
+        asyncio.get_running_loop().call_later(GO_DOWN, child.kill)
 
     # -- one side ---------------------------------------------------------------------------------------------------
 
@@ -157,8 +179,8 @@ class Supervisor:
             await asyncio.to_thread(process.start)
             log.info("the %s side of pipeline %d runs as process %d", *key, process.pid)
             await self._serve(child, boot)
-        except OtterError as error:
-            log.warning("the %s side of pipeline %d: %s", *key, error)
+        except (OtterError, OSError, EOFError) as error:  # the last two: the forkserver is gone, the next try makes one
+            log.warning("the %s side of pipeline %d: %s", *key, str(error) or type(error).__name__)
         finally:
             await self._buried(child, began)
 
@@ -184,7 +206,7 @@ class Supervisor:
             try:
                 return Link(await open_unix(boot.socket))
             except LinkClosed:
-                if time.monotonic() > deadline or not child.process.is_alive():
+                if time.monotonic() > deadline or child.stopping or not child.process.is_alive():
                     raise Retryable("it did not come up") from None
                 await asyncio.sleep(0.02)  # its socket appears within some milliseconds; there is no event for that
 
@@ -192,10 +214,7 @@ class Supervisor:
         """Gives everything of an ended side back and says when the next may start."""
         if child.link:
             await child.link.close()
-        await asyncio.to_thread(child.process.join, 5)
-        if child.process.is_alive():
-            child.process.kill()
-            await asyncio.to_thread(child.process.join, 5)
+        await child.end()
         if not child.stopping:
             log.warning("the %s side of pipeline %d ended (exit %s)", *child.key, child.process.exitcode)
         for answer in child.answers.values():
@@ -240,6 +259,6 @@ class Supervisor:
             await asyncio.wait({gone, hurry}, return_when=asyncio.FIRST_COMPLETED)
             for child in children:
                 if child.process.is_alive():
-                    child.process.kill()
+                    child.kill()
             await gone
         hurry.cancel()

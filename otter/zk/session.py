@@ -31,6 +31,8 @@ logging.getLogger("kazoo").setLevel(logging.ERROR)  # its warnings repeat every 
 
 #: ZooKeeper's own limit of a znode is 1 MiB, and going over it kills the connection.
 MAX_BYTES = 100_000
+#: Seconds between tries to connect again; kazoo's own limit of 60 s would outlast many an outage.
+SLOWEST_RECONNECT = 2.0
 
 
 class Exists(OtterError):
@@ -52,7 +54,8 @@ class Session:
         self.servers = servers
         self.timeout = timeout
         self.lost = asyncio.Event()  # set = what we held by this session may belong to somebody else now
-        self._client: Any = KazooClient(hosts=",".join(servers), timeout=timeout)
+        again = {"max_tries": -1, "delay": 0.1, "backoff": 2, "max_delay": SLOWEST_RECONNECT}
+        self._client: Any = KazooClient(hosts=",".join(servers), timeout=timeout, connection_retry=again)
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._bells: weakref.WeakSet[asyncio.Event] = weakref.WeakSet()

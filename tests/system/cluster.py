@@ -24,7 +24,7 @@ SELECTORS, LOADERS = (1, 2), (3, 4, 5)
 #: Node 1 calls itself by this address, too; what a test puts there is a proxy that it can cut.
 EXTERNAL_IP = "127.0.0.2"
 SESSION = 4.0  # seconds of ZooKeeper's session timeout
-LONG = 90.0  # seconds: on a busy machine nothing takes longer
+LONG = 60.0  # seconds: on a busy machine nothing takes longer
 
 _numbers = itertools.count(1)
 
@@ -90,7 +90,7 @@ class Cluster(Installation):
         return next(node.report for node in self.status().nodes if node.nid == nid)
 
     def aria2_of(self, nid: int) -> int:
-        return children_of(self.nodes[nid].pid, "aria2")[0]
+        return next(iter(children_of(self.nodes[nid].pid, "aria2")), 0)
 
     def forkserver_of(self, nid: int) -> int:
         return children_of(self.nodes[nid].pid, "forkserver")[0]
@@ -106,6 +106,10 @@ class Cluster(Installation):
                 self.start_node(nid)
         if self.manager is None or self.manager.process.poll() is not None:
             self.start_manager()
+        self.zookeeper_is_back()
+
+    def zookeeper_is_back(self) -> None:
+        until(lambda: self.status().zookeeper == {"zk": ""}, "the manager is connected to ZooKeeper")
 
 
 @dataclass

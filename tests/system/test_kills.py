@@ -26,12 +26,14 @@ def test_select_side(open_bank: Any) -> None:
     before = bank.channel.side("select").pid
     kill_and_go_on(bank, before)
     bank.settle()
-    assert bank.channel.side("select").pid != before
+    until(lambda: bank.channel.side("select").pid != before, "the new side is shown")
 
 
 def test_load_side_and_its_successor(open_bank: Any) -> None:
     bank = open_bank(loadNodes=["n3", "n4"])
-    kill_and_go_on(bank, bank.channel.side("load").pid)
+    first = bank.channel.side("load").pid
+    kill_and_go_on(bank, first)
+    until(lambda: bank.channel.side("load").pid != first, "another load side loads")
     kill_and_go_on(bank, bank.channel.side("load").pid)
     bank.settle()
 
@@ -62,7 +64,7 @@ def test_supervisor_of_the_load_node_and_another_takes_over(open_bank: Any) -> N
     bank.channel.cluster.kill_node(first)
     bank.writer.more(20)
     bank.settle()
-    assert bank.channel.side("load").nid == 7 - first
+    until(lambda: bank.channel.side("load").nid == 7 - first, "the other load node is shown")
 
 
 def test_aria2c(open_bank: Any) -> None:
@@ -71,7 +73,7 @@ def test_aria2c(open_bank: Any) -> None:
     before = cluster.aria2_of(3)
     kill_and_go_on(bank, before)
     bank.settle()
-    assert cluster.aria2_of(3) != before
+    until(lambda: cluster.aria2_of(3) != before, "aria2c runs again")
 
 
 def test_forkserver(open_bank: Any) -> None:
@@ -92,6 +94,7 @@ def test_zookeeper_restarted(open_bank: Any) -> None:
     time.sleep(SESSION * 1.5)  # longer than any session: every seat is lost
     zookeeper.start()
     bank.writer.more(20)
+    bank.channel.cluster.zookeeper_is_back()
     bank.settle()
 
 
@@ -146,7 +149,7 @@ def test_manager_is_not_needed(open_bank: Any) -> None:
     until(lambda: cluster.us_west.run(journal)[0][0] > seen + 50, "rows flow from a cached configuration", 60)
     cluster.start_manager()
     until(lambda: all(node.alive and node.report for node in cluster.status().nodes), "the manager sees all nodes")
-    assert channel.mainstem() == 1
+    until(lambda: channel.mainstem() == 1, "the mainstem is shown")
     bank.settle()
 
 
@@ -154,8 +157,14 @@ def test_three_load_nodes_take_turns(open_bank: Any) -> None:
     bank = open_bank(loadNodes=[f"n{nid}" for nid in LOADERS], parameters={"lbAlgorithm": "RoundRbin"})
     bank.writer.more(60)
     bank.settle()
-    loaded = {side.nid: side.rows for side in bank.channel.view.sides if side.side == "load"}
-    assert set(loaded) == set(LOADERS) and all(loaded.values()), loaded
+
+    def loaded() -> set[int]:
+        return {side.nid for side in bank.channel.view.sides if side.side == "load" and side.rows}
+
+    try:
+        until(lambda: loaded() == set(LOADERS), "each of the three has loaded rows", 10)
+    except AssertionError as error:
+        raise AssertionError(f"{error}\n{bank.channel.words()}") from None
 
 
 def test_the_other_select_node_takes_over(open_bank: Any) -> None:
@@ -173,7 +182,7 @@ def test_the_other_select_node_takes_over(open_bank: Any) -> None:
         assert time.monotonic() - killed < SESSION + 5
     finally:
         cluster.nodes[first].process.send_signal(signal.SIGCONT)
-    assert channel.mainstem() == 3 - first
+    until(lambda: channel.mainstem() == 3 - first, "the other node is shown")
     bank.settle()
 
 
@@ -191,5 +200,5 @@ def test_a_select_side_that_was_asleep_does_no_harm(open_bank: Any) -> None:
     finally:
         os.kill(sleeper, signal.SIGCONT)
     bank.writer.more(40)
-    assert channel.mainstem() == 3 - first
+    until(lambda: channel.mainstem() == 3 - first, "the other node is shown")
     bank.settle()
