@@ -93,7 +93,7 @@ def test_inspect_shows_a_file_that_waits(cluster: Cluster, schema: str) -> None:
             cursor.execute(f"LOCK TABLES {schema}.orders READ")
             fill(cluster, f"{schema}.orders", rows=5, size=40_000)
             htdocs = cluster.home_of(1) / "htdocs"
-            file = until(lambda: next(htdocs.glob("*"), None), "a file is in htdocs/")
+            file = until(lambda: next(htdocs.glob("*.otter"), None), "a file is in htdocs/")
             shown = json.loads(cluster.otter("inspect", str(file), "--json"))
             words = cluster.otter("inspect", str(file))
         assert shown["header"]["rows"] == 5 and shown["header"]["transactions"] == 1

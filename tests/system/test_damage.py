@@ -55,5 +55,5 @@ def waiting_files(cluster: Cluster, channel: Channel, schema: str, nid: int) -> 
     os.kill(channel.side("load", nid).pid, signal.SIGSTOP)
     for number in range(3):
         cluster.hangzhou.run(f"INSERT INTO {schema}.orders VALUES ({number}, 'x', RANDOM_BYTES(1024))")
-        until(lambda count=number: len(list(htdocs.glob("*"))) > count, "a file is in htdocs/", 10)
-    return list(htdocs.glob("*"))
+        until(lambda count=number: len(list(htdocs.glob("*.otter"))) > count, "a file is in htdocs/", 10)
+    return list(htdocs.glob("*.otter"))
