@@ -78,6 +78,7 @@ async def node() -> AsyncIterator[tuple[NodePort, int]]:
 @pytest.fixture
 async def session(zookeeper: Zookeeper) -> AsyncIterator[Session]:
     async with Session((zookeeper.address,), 10.0) as session:
+        await session.delete("/otter", recursive=True)  # other tests' managers gave out the same ids
         yield session
         await session.delete("/otter", recursive=True)
 

@@ -89,6 +89,8 @@ def transaction(engine: Engine, *, writes: bool = False) -> Iterator[Connection]
 
 def migrate(engine: Engine) -> None:
     """Brings the schema to this version. Two managers may do it at once: the second waits for the first."""
+    if engine.dialect.name != "sqlite":  # who waited must see what the other did meanwhile, not an older snapshot
+        engine = engine.execution_options(isolation_level="READ COMMITTED")
     with transaction(engine, writes=True) as connection, _alone(connection):
         config = alembic.config.Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
