@@ -109,7 +109,7 @@ class Cluster(Installation):
         self.zookeeper_is_back()
 
     def zookeeper_is_back(self) -> None:
-        until(lambda: self.status().zookeeper == {"zk": ""}, "the manager is connected to ZooKeeper")
+        until(lambda: self.status().zookeeper.get("zk") == "", "the manager is connected to ZooKeeper")
 
 
 @dataclass

@@ -15,15 +15,15 @@ from .cluster import Channel, Cluster, Line, channel_of, schema_on
 
 
 @pytest.fixture(scope="session")
-def cluster(
-    tmp_path_factory: pytest.TempPathFactory, mariadb: Mariadb, mariadb2: Mariadb, zookeeper: Zookeeper
-) -> Iterator[Cluster]:
-    made = Cluster(tmp_path_factory.mktemp("cluster"), mariadb, mariadb2, zookeeper)
-    try:
-        made.open()
-        yield made
-    finally:
-        made.stop()
+def cluster(tmp_path_factory: pytest.TempPathFactory, mariadb: Mariadb, mariadb2: Mariadb) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("cluster")
+    with Zookeeper(folder / "zookeeper") as zookeeper:  # its own: other tests' managers gave out the same ids
+        made = Cluster(folder, mariadb, mariadb2, zookeeper)
+        try:
+            made.open()
+            yield made
+        finally:
+            made.stop()
 
 
 @pytest.fixture
