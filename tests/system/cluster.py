@@ -86,8 +86,10 @@ class Cluster(Installation):
     def status(self) -> ClusterStatus:
         return self.api.get("/api/v1/status", ClusterStatus)
 
-    def report_of(self, nid: int) -> Any:
-        return next(node.report for node in self.status().nodes if node.nid == nid)
+    def all_alive(self) -> bool:
+        """Our five nodes are registered and report."""
+        ours = [node for node in self.status().nodes if node.nid in self.ports]
+        return len(ours) == len(self.ports) and all(node.alive and node.report for node in ours)
 
     def aria2_of(self, nid: int) -> int:
         return next(iter(children_of(self.nodes[nid].pid, "aria2")), 0)

@@ -82,7 +82,7 @@ def test_status_tells_each_stage(cluster: Cluster, schema: str) -> None:
         assert view.selected.position == view.acked.position == head
         assert view.selected.number == view.acked.number == view.loaded.number > 1
         assert {(side.side, side.nid) for side in view.sides} == {("select", 1), ("load", 3)}
-        assert status.zookeeper == {"zk": ""} and all(node.alive for node in status.nodes)
+        assert status.zookeeper["zk"] == "" and cluster.all_alive()
 
 
 def test_inspect_shows_a_file_that_waits(cluster: Cluster, schema: str) -> None:

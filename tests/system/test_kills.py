@@ -148,7 +148,7 @@ def test_manager_is_not_needed(open_bank: Any) -> None:
     seen = cluster.us_west.run(journal)[0][0]
     until(lambda: cluster.us_west.run(journal)[0][0] > seen + 50, "rows flow from a cached configuration", 60)
     cluster.start_manager()
-    until(lambda: all(node.alive and node.report for node in cluster.status().nodes), "the manager sees all nodes")
+    until(cluster.all_alive, "the manager sees all nodes")
     until(lambda: channel.mainstem() == 1, "the mainstem is shown")
     bank.settle()
 
