@@ -31,8 +31,8 @@ WIDE_TABLE = Table("wide", WIDE, wide_row, "price = price + 1, note = 'changed %
 
 @dataclass(frozen=True)
 class Workload:
-    """``size`` rows in a transaction, about ``rows`` in all. ``mixed``: inserts, updates and deletes over 8 tables; else
-    inserts into one."""
+    """``size`` rows in a transaction, about ``rows`` in all. ``mixed``: inserts, updates and deletes over 8 tables;
+    else inserts into one."""
 
     name: str
     table: Table
@@ -92,6 +92,6 @@ def workloads(rows: int) -> list[Workload]:
         made += [
             Workload(f"1-row {table.name}", table, 1, rows),
             Workload(f"10-row {table.name}", table, 10, 2 * rows),
-            Workload(f"1000-row inserts {table.name}", table, 1000, 4 * rows, mixed=False),
+            Workload(f"1000-row inserts {table.name}", table, 1000, 10 * rows, mixed=False),
         ]
     return made

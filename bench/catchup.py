@@ -7,7 +7,8 @@ backlog is drained by native replication (serial; 4 threads, optimistic) and by 
 ZooKeeper, nodes) whose pipeline starts at the backlog's position. After each drain every table is compared.
 
 A native drain is timed from START SLAVE. Ours is timed from the moment when the target holds the pipeline's first mark
-(the chain is up and begins to read) until the mark is at the backlog's end; the time from `channel start` until then is told apart.
+(the chain is up and begins to read) until the mark is at the backlog's end; the time from `channel start` until then is
+told apart (``startup``).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -267,29 +268,20 @@ def summary(workload: Workload, drains: dict[str, list[Drain]]) -> dict[str, Any
 
 
 def line(found: dict[str, Any]) -> str:
-    rates = found["rows_per_second"]
-    cpu = {**found["cpu_us_per_row"]}
-    shown = ", ".join(
-        f"{name} {value:g}" for name, value in sorted(cpu.items(), key=lambda item: -item[1]) if value >= 0.5
-    )
+    rates, native = found["rows_per_second"], found["native_target_cpu_us_per_row"]
+    costs = sorted(found["cpu_us_per_row"].items(), key=lambda item: -item[1])
+    shown = ", ".join(f"{name} {value:g}" for name, value in costs if value >= 0.5)
     return (
         f"{found['workload']:24} {found['to_parallel']:6.2f} x 4 threads {found['to_serial']:6.2f} x serial   "
         f"rows/s: otter {rates['otter']}, 4 threads {rates['parallel']}, serial {rates['serial']}   "
-        f"CPU µs/row: {shown} (native: {found['native_target_cpu_us_per_row']})"
+        f"CPU µs/row: {shown} (native's target: 4 threads {native['parallel']:g}, serial {native['serial']:g})"
     )
 
 
 def machine() -> str:
-    model = next(
-        (
-            row.partition(":")[2].strip()
-            for row in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in row
-        ),
-        platform.machine(),
-    )
-    load = os.getloadavg()[0]
-    return f"{os.cpu_count()} x {model}, Python {platform.python_version()}, load {load:.1f}"
+    rows = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((row.partition(":")[2].strip() for row in rows if "model name" in row), platform.machine())
+    return f"{os.cpu_count()} x {model}, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}"
 
 
 def _arguments() -> argparse.Namespace:
@@ -331,22 +323,27 @@ def main() -> int:
     print(machine(), flush=True)
     with _world(arguments) as bench:
         for workload in workloads(arguments.rows):
-            if arguments.workload not in workload.name:
-                continue
-            backlog = bench.backlog(workload)
-            drains: dict[str, list[Drain]] = {mode: [] for mode in modes}
-            for _ in range(arguments.repeat):
-                for mode in modes:
-                    drain = bench.drain(backlog, mode)
-                    drains[mode].append(drain)
-                    print(f"  {workload.name} {mode}: {drain.seconds:.2f} s ({workload.rows / drain.seconds:.0f} rows/s)"
-                          + (f", cpu {drain.cpu}" if arguments.only_otter else ""), file=sys.stderr, flush=True)  # fmt: skip
-            if not arguments.only_otter:
-                found.append(summary(workload, drains))
-                print(line(found[-1]), flush=True)
+            if arguments.workload in workload.name:
+                drains = _drain_in_turns(bench, workload, modes, arguments.repeat)
+                if not arguments.only_otter:
+                    found.append(summary(workload, drains))
+                    print(line(found[-1]), flush=True)
     if arguments.json:
         arguments.json.write_text(json.dumps({"machine": machine(), "workloads": found}, indent=1) + "\n")
     return 0
+
+
+def _drain_in_turns(bench: Bench, workload: Workload, modes: Sequence[str], repeat: int) -> dict[str, list[Drain]]:
+    backlog = bench.backlog(workload)
+    drains: dict[str, list[Drain]] = {mode: [] for mode in modes}
+    for _ in range(repeat):
+        for mode in modes:
+            drain = bench.drain(backlog, mode)
+            drains[mode].append(drain)
+            speed = f"{drain.seconds:.2f} s ({workload.rows / drain.seconds:.0f} rows/s)"
+            cpu = f", CPU µs/row {drain.cpu}" if modes != MODES else ""
+            print(f"  {workload.name} {mode}: {speed}{cpu}", file=sys.stderr, flush=True)
+    return drains
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ class Cluster:
     def processes(self, channel: str) -> dict[int, str]:
         """Every process of ours by what it does; waits for a report of both sides."""
         wait_until(lambda: len(self.pipeline(channel).sides) == 2, 10, "a report of both sides")
-        found = {}
+        found: dict[int, str] = {}
         assert self._installation.manager and self._zookeeper.process
         programs = {"manager": self._installation.manager} | {
             f"node{n}": p for n, p in self._installation.nodes.items()
