@@ -39,16 +39,9 @@ class BatchView(Model, frozen=True, kw_only=True):
     age: float = 0.0  # seconds since it was selected
 
 
-class SideReport(Model, frozen=True, kw_only=True):
-    """One side process of one pipeline on one node, as it sees itself. Counters only ever grow (per process life)."""
+class Flow(Model, frozen=True, kw_only=True):
+    """What a side reports of its pipeline, and what is shown of the pipeline: how far, how fast, how late."""
 
-    pipeline_id: int
-    side: str  # select | load
-    nid: int
-    pid: int
-    state: State
-    words: str = ""  # the state in a sentence: "held up by target: lock wait on shop.orders"
-    epoch: int = 0
     head: StageProgress = StageProgress()  # newest position of the source
     selected: StageProgress = StageProgress()
     extracted: StageProgress = StageProgress()
@@ -60,8 +53,6 @@ class SideReport(Model, frozen=True, kw_only=True):
     delay_p99: float = 0.0
     rows: int = 0
     rows_per_second: float = 0.0  # over the last 5 s
-    transactions: int = 0
-    bytes: int = 0
     batches_memory: int = 0
     batches_inline: int = 0
     batches_file: int = 0
@@ -70,6 +61,20 @@ class SideReport(Model, frozen=True, kw_only=True):
     last_error: str = ""
     last_error_at: float = 0.0
     in_flight: tuple[BatchView, ...] = ()
+
+
+class SideReport(Flow, frozen=True, kw_only=True):
+    """One side process of one pipeline on one node, as it sees itself. Counters only ever grow (per process life)."""
+
+    pipeline_id: int
+    side: str  # select | load
+    nid: int
+    pid: int
+    state: State
+    words: str = ""  # the state in a sentence: "held up by target: lock wait on shop.orders"
+    epoch: int = 0
+    transactions: int = 0
+    bytes: int = 0
     rss: int = 0  # bytes
     at: float = 0.0
 
@@ -102,7 +107,7 @@ class NodeView(Model, frozen=True, kw_only=True):
     report: NodeReport | None = None
 
 
-class PipelineView(Model, frozen=True, kw_only=True):
+class PipelineView(Flow, frozen=True, kw_only=True):
     """A pipeline in one line: the mainstem's select side and the load side that loads, merged."""
 
     id: int
@@ -114,25 +119,6 @@ class PipelineView(Model, frozen=True, kw_only=True):
     words: str
     mainstem: str = ""  # node name, "" = nobody
     loader: str = ""  # node name of the load side that loaded last
-    head: StageProgress = StageProgress()
-    selected: StageProgress = StageProgress()
-    extracted: StageProgress = StageProgress()
-    shipped: StageProgress = StageProgress()
-    loaded: StageProgress = StageProgress()
-    acked: StageProgress = StageProgress()
-    delay: float = 0.0
-    delay_p50: float = 0.0
-    delay_p99: float = 0.0
-    rows: int = 0
-    rows_per_second: float = 0.0
-    batches_memory: int = 0
-    batches_inline: int = 0
-    batches_file: int = 0
-    conflicts: int = 0
-    parked: int = 0
-    last_error: str = ""
-    last_error_at: float = 0.0
-    in_flight: tuple[BatchView, ...] = ()
     sides: tuple[SideReport, ...] = ()
 
 
