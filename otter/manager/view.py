@@ -135,11 +135,13 @@ def _pipeline_view(scene: Scene, channel: Channel, pipeline: Pipeline) -> Pipeli
         for name in ("head", "selected", "extracted", "shipped", "acked", "batches_memory", "batches_inline",
                      "batches_file", "in_flight")
     }  # fmt: skip
-    counted = load or select
-    if counted is not None:
-        names = ("delay", "delay_p50", "delay_p99", "rows", "rows_per_second", "conflicts", "parked")
-        shown |= {name: getattr(counted, name) for name in names}
     sides = scene.sides(pipeline)
+    if counted := load or select:
+        shown |= {name: getattr(counted, name) for name in ("delay", "delay_p50", "delay_p99")}
+    loads = [side for side in sides if side.side == "load"] or [side for side in (select,) if side]
+    for name in ("rows", "rows_per_second", "conflicts"):  # several load sides share the batches
+        shown[name] = sum(getattr(side, name) for side in loads)
+    shown["parked"] = max((side.parked for side in loads), default=0)  # all of them look at one table
     failed = max(sides, key=lambda side: side.last_error_at, default=None)
     mainstem = scene.picture.mainstems.get(pipeline.id)
     return PipelineView(
@@ -289,4 +291,5 @@ def _moving(scene: Scene, pipeline: Pipeline) -> tuple[State, str]:
     if load is None:
         return State.STARTING, "starting: no load side has reported yet"
     state = select.state if select.state in (State.RUNNING, State.CATCHING_UP, State.STARTING) else State.RUNNING
-    return state, select.words or str(state)
+    parked = max(side.parked for side in scene.sides(pipeline))
+    return state, (select.words or str(state)) + (f", parked rows: {parked}" if parked else "")

@@ -106,6 +106,7 @@ class LoadSide(Side):
             self._loader = Loader(self.task, self.boot.nid)
             stack.push_async_callback(self._on_apply_thread, self._loader.close)
             self._take_mark(await self._on_apply_thread(self._loader.open))
+            self._progress.parked = self._loader.parked_keys
             downloader = Downloader(lambda: address_in(self.boot.aria2_conf), self.boot.download)
             await stack.enter_async_context(downloader)
             self._inbox = Inbox(
@@ -323,7 +324,8 @@ class LoadSide(Side):
             return
         now = time.time()
         delay = max(0.0, now + self._clock_offset - ticket.committed) if ticket.committed else 0.0
-        self._progress.loaded_batch(ticket, applied.conflicts, applied.parked, delay)
+        self._progress.loaded_batch(ticket, applied.conflicts, delay)
+        self._progress.parked = self._loader.parked_keys
         await self._tell(Termin(ticket.epoch, ticket.number, TerminType.NORMAL, now, delay))
 
     # -- watching ---------------------------------------------------------------------------------------------------

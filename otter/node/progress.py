@@ -167,12 +167,12 @@ class LoadProgress:
     transactions: int = 0
     bytes: int = 0
     conflicts: int = 0
-    parked: int = 0
+    parked: int = 0  # keys that wait in retl.otter_parked
     link_error: str = ""
     target_error: str = ""  # what ended the last try to load
     pipes: dict[PipeKind, int] = field(default_factory=lambda: dict.fromkeys(PipeKind, 0))
 
-    def loaded_batch(self, ticket: Ticket, conflicts: int, parked: int, delay: float) -> None:
+    def loaded_batch(self, ticket: Ticket, conflicts: int, delay: float) -> None:
         self.loaded.move(ticket.end, ticket.number)
         self.target_error = ""
         self.rate.add(ticket.rows)
@@ -180,7 +180,6 @@ class LoadProgress:
         self.bytes += ticket.key.size
         self.pipes[ticket.key.kind] += 1
         self.conflicts += conflicts
-        self.parked += parked
         if ticket.rows:
             self.delay = delay
             self.delays.add(delay)

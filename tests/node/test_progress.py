@@ -78,10 +78,10 @@ def test_a_load_side_without_a_link_says_so(error: str, words: str) -> None:
 
 def test_counters_grow_with_batches() -> None:
     progress = LoadProgress()
-    progress.loaded_batch(ticket(1), 1, 2, 0.5)
-    progress.loaded_batch(ticket(2, rows=0), 0, 0, 9.0)  # only the position moved: that is no delay
+    progress.loaded_batch(ticket(1), 1, 0.5)
+    progress.loaded_batch(ticket(2, rows=0), 0, 9.0)  # only the position moved: that is no delay
     assert (progress.rate.total, progress.transactions, progress.bytes) == (10, 4, 200)
-    assert (progress.conflicts, progress.parked, progress.delay) == (1, 2, 0.5)
+    assert (progress.conflicts, progress.delay) == (1, 0.5)
     assert progress.pipes[PipeKind.INLINE] == 2 and progress.loaded.number == 2
 
 
