@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,8 @@ from typing import Any
 
 from otter.dialect.connection import Connection
 from otter.errors import Fatal
+
+_JSON = re.compile(r"json_valid\(`[^`]+`\)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,8 @@ class ForeignKey:
 
 @dataclass(frozen=True)
 class TargetTable:
-    """``keys`` are all unique keys, the primary key first. ``foreign`` are those in which it is child or parent."""
+    """``keys`` are all unique keys, the primary key first. ``foreign`` are those in which it is child or parent.
+    ``checks``: it has CHECK constraints beside that of a JSON column (looked for on MariaDB only)."""
 
     schema: str
     name: str
@@ -64,6 +68,7 @@ class TargetTable:
     foreign: tuple[ForeignKey, ...] = ()
     triggers: bool = False
     engine: str = "InnoDB"
+    checks: bool = False
 
     @property
     def address(self) -> str:
@@ -108,7 +113,16 @@ def read(connection: Connection, schema: str, table: str, foreign: Iterable[Fore
         tuple(key for key in everything if (schema, table) in (key.child, key.parent)),
         bool(triggers),
         str(engine),
+        connection.is_mariadb and _has_checks(connection, schema, table),
     )
+
+
+def _has_checks(connection: Connection, schema: str, table: str) -> bool:
+    clauses = connection.rows(
+        "SELECT check_clause FROM information_schema.check_constraints WHERE constraint_schema=%s AND table_name=%s",
+        (schema, table),
+    )
+    return any(not _JSON.fullmatch(_text(clause)) for (clause,) in clauses)
 
 
 def _columns(connection: Connection, schema: str, table: str) -> Iterator[TargetColumn]:

@@ -1,8 +1,8 @@
 """Inserts as the row images that came, in a BINLOG statement: where they surely mean the same on the target. Pure.
 
 The target stores them as they are: nothing is decoded, escaped or parsed, which is most of what a bulk insert costs.
-Keys and foreign keys are checked by the engine as ever; CHECK constraints are not asked (native replication does not
-either). Whatever the server has against it, the same rows go as SQL.
+Keys and foreign keys are checked by the engine as ever; CHECK constraints are not asked, so a table that has any (but
+for JSON columns) gets SQL. Whatever the server has against it, the same rows go as SQL.
 """
 
 from __future__ import annotations
@@ -88,6 +88,7 @@ def fits(shape: Shape) -> bool:
         table.mariadb
         and target.engine.lower() == "innodb"
         and not target.triggers
+        and not target.checks
         and len(table.columns) == len(target.columns)
         and _same_columns(table, target)
     )

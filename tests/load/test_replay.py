@@ -190,6 +190,8 @@ SAME = "id INT PRIMARY KEY, a INT UNSIGNED, s VARCHAR(20) CHARACTER SET latin1, 
         (SAME + ", extra INT", False),
         (SAME + ", g INT AS (a + 1) STORED", False),
         (SAME.replace("s VARCHAR", "S VARCHAR"), True),
+        (SAME + ", CHECK (a < 300)", False),
+        (SAME.replace("UNSIGNED", "UNSIGNED CHECK (a < 300)"), False),
     ],
 )
 def test_only_what_means_the_same_goes_as_images(mariadb: Mariadb, target: str, fitting: bool) -> None:
