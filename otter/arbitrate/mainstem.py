@@ -77,7 +77,8 @@ async def _take(session: Session, path: str, nid: int) -> None:
         if found and found[1].ephemeralOwner == session.id:  # an answer of ours that never arrived
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(bell.wait(), LOOK_AGAIN)
+            async with asyncio.timeout(LOOK_AGAIN):
+                await bell.wait()
         bell.clear()
 
 

@@ -142,7 +142,8 @@ class _Wait:
             if self._left <= 0 or self._desk.closing.is_set():
                 return Waited(reached=False, words=f"{self._pipeline.name}: {self._words}")
             with contextlib.suppress(TimeoutError):  # a back-off, ended by the manager's stop
-                await asyncio.wait_for(self._desk.closing.wait(), min(0.5, self._left))
+                async with asyncio.timeout(min(0.5, self._left)):
+                    await self._desk.closing.wait()
 
     async def _once(self) -> Waited | None:
         """None: the mainstem is nobody's or has moved."""
@@ -153,7 +154,8 @@ class _Wait:
         if node is None:
             self._words = "no node holds the mainstem"
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(bell.wait(), min(self._left, 5.0))
+                async with asyncio.timeout(min(self._left, 5.0)):
+                    await bell.wait()
             return None
         return await self._ask(node, mainstem, session, bell)
 

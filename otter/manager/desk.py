@@ -105,7 +105,8 @@ class Desk:
             except Exception:
                 log.exception("the manager could not look at the cluster; it looks again")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.closing.wait(), TICK)
+                async with asyncio.timeout(TICK):
+                    await self.closing.wait()
 
     # -- the cluster --------------------------------------------------------------------------------------------------
 

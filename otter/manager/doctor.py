@@ -57,7 +57,8 @@ async def _examine_source(vault: Vault, sealed: DataSource, role: Role) -> list[
     except OtterError as error:
         return [Check(subject=_subject(sealed), name="password", ok=False, words=error.message, hint=error.hint)]
     try:
-        return await asyncio.wait_for(asyncio.to_thread(_look, clear, role), PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            return await asyncio.to_thread(_look, clear, role)
     except TimeoutError:
         return [_unreachable(sealed, f"no answer within {PATIENCE:.0f} s")]
 
@@ -162,7 +163,8 @@ async def _communication(desk: Desk, node: Node) -> Check:
 async def _download(node: Node) -> Check:
     host = urlsplit(address_of(node)).hostname or node.ip
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, node.download_port), 5.0)
+        async with asyncio.timeout(5.0):
+            _, writer = await asyncio.open_connection(host, node.download_port)
     except (OSError, TimeoutError) as error:
         words, ok = f"{host}:{node.download_port} does not answer: {type(error).__name__}", False
     else:
@@ -189,7 +191,8 @@ async def _examine_pairs(desk: Desk, scene: Scene, pipeline: Pipeline) -> list[C
     """Compares the mapped tables of both sides. Only the manager may reach both; where it does not, it says so."""
     try:
         clear = [desk.vault.clear(scene.catalog.data_sources[name]) for name in (pipeline.source, pipeline.target)]
-        return await asyncio.wait_for(asyncio.to_thread(_compare, clear[0], clear[1], pipeline.pairs), 2 * PATIENCE)
+        async with asyncio.timeout(2 * PATIENCE):
+            return await asyncio.to_thread(_compare, clear[0], clear[1], pipeline.pairs)
     except (OtterError, TimeoutError):
         words = "not compared: the manager does not reach both databases"
         return [Check(subject=f"pipeline {pipeline.name}", name="tables", ok=True, words=words)]

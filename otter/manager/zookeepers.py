@@ -147,7 +147,8 @@ class _Keeper:
                     log.warning("ZooKeeper cluster %s: %s; trying again", self.name, error)
                 self._why = error.message
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._closing.wait(), pause * random.uniform(0.7, 1.3))  # noqa: S311
+                    async with asyncio.timeout(pause * random.uniform(0.7, 1.3)):  # noqa: S311
+                        await self._closing.wait()
                 pause = min(pause * 2, 10.0)
             else:
                 log.info("ZooKeeper cluster %s is connected", self.name)

@@ -208,7 +208,8 @@ class App:
                     self.statuses[channel_id] = _status(found[0] if found else b"")
                 self.supervisor.want(self.config, self.statuses)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(bell.wait(), 10)
+                async with asyncio.timeout(10):
+                    await bell.wait()
 
     async def _sweep_for_ever(self) -> None:
         while True:

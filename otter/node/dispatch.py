@@ -141,7 +141,8 @@ class Dispatcher:
     async def any_ack(self, timeout: float) -> None:
         """Waits for a change of the board, at most ``timeout`` seconds."""
         try:
-            await asyncio.wait_for(self._room_bell.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._room_bell.wait()
             self._room_bell.clear()
         except TimeoutError:
             pass
@@ -193,7 +194,8 @@ class Dispatcher:
             if self.epoch:
                 await self._welcome(loader)
             while True:
-                message, _ = await asyncio.wait_for(link.receive(), LINK_SILENT)
+                async with asyncio.timeout(LINK_SILENT):
+                    message, _ = await link.receive()
                 match message:
                     case Pulse(sent):
                         await link.send(PulseBack(sent, time.time()))

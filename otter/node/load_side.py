@@ -147,6 +147,8 @@ class LoadSide(Side):
             raise
 
     def _take_mark(self, mark: Mark) -> None:
+        """What is held and not committed is forgotten by now."""
+        self._progress.held.clear()
         self._mark, self._loaded = mark, mark.number
         self._progress.loaded.begin(mark.position, mark.number)
 
@@ -162,7 +164,8 @@ class LoadSide(Side):
                 if not seat.nid:
                     self.say(State.STANDBY, "waits for a select side to take the mainstem")
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(bell.wait(), 10)
+                        async with asyncio.timeout(10):
+                            await bell.wait()
                     continue
                 self._seat = seat
                 async with self._linked(seat) as link:
@@ -202,7 +205,8 @@ class LoadSide(Side):
         pulse = asyncio.create_task(self._pulse(link))
         try:
             while True:
-                message, payload = await asyncio.wait_for(link.receive(), LINK_SILENT)
+                async with asyncio.timeout(LINK_SILENT):
+                    message, payload = await link.receive()
                 match message:
                     case Welcome(epoch=epoch):
                         await self._welcomed(link, epoch)
@@ -320,6 +324,7 @@ class LoadSide(Side):
 
     async def _applied(self, ticket: Ticket, applied: Applied) -> None:
         if self._holding:
+            self._progress.held_piece(ticket, applied.conflicts)
             await self._tell(Termin(ticket.epoch, ticket.number, TerminType.HELD))
             return
         now = time.time()

@@ -171,15 +171,21 @@ class LoadProgress:
     link_error: str = ""
     target_error: str = ""  # what ended the last try to load
     pipes: dict[PipeKind, int] = field(default_factory=lambda: dict.fromkeys(PipeKind, 0))
+    held: list[tuple[Ticket, int]] = field(default_factory=list)  # pieces that count once the last one is committed
+
+    def held_piece(self, ticket: Ticket, conflicts: int) -> None:
+        self.held.append((ticket, conflicts))
 
     def loaded_batch(self, ticket: Ticket, conflicts: int, delay: float) -> None:
         self.loaded.move(ticket.end, ticket.number)
         self.target_error = ""
-        self.rate.add(ticket.rows)
         self.transactions += ticket.transactions
-        self.bytes += ticket.key.size
-        self.pipes[ticket.key.kind] += 1
-        self.conflicts += conflicts
+        for piece, found in [*self.held, (ticket, conflicts)]:
+            self.rate.add(piece.rows)
+            self.bytes += piece.key.size
+            self.pipes[piece.key.kind] += 1
+            self.conflicts += found
+        self.held.clear()
         if ticket.rows:
             self.delay = delay
             self.delays.add(delay)

@@ -74,4 +74,5 @@ class Register:
                     await self.take()
                     continue
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(bell.wait(), 5)
+                async with asyncio.timeout(5):
+                    await bell.wait()

@@ -136,7 +136,8 @@ class SelectSide(Side):
     async def _first_mark(self) -> Mark:
         while True:
             try:
-                return await asyncio.wait_for(self._dispatch.marks.get(), GREETING)
+                async with asyncio.timeout(GREETING):
+                    return await self._dispatch.marks.get()
             except TimeoutError:
                 names = ", ".join(self.nodes[nid].name for nid in self.task.load_nids if nid in self.nodes)
                 self.say(State.HELD_UP, f"held up by load: no load side of {names} has linked in")
@@ -264,7 +265,8 @@ class SelectSide(Side):
                     if self._selector is None:
                         return False, self.words
                     try:
-                        await asyncio.wait_for(self._moved.wait(), deadline - time.monotonic())
+                        async with asyncio.timeout(deadline - time.monotonic()):
+                            await self._moved.wait()
                     except TimeoutError:
                         return False, (
                             f"the target is at {positions.describe(self._progress.acked.position)}, "

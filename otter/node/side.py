@@ -146,7 +146,8 @@ class Side(abc.ABC):
             await asyncio.wait({work, changed}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self.drain(), DRAIN)
+                    async with asyncio.timeout(DRAIN):
+                        await self.drain()
                 work.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await work
@@ -158,7 +159,8 @@ class Side(abc.ABC):
     async def _until_changed(self, timeout: float | None) -> None:
         self._changed.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._changed.wait()
 
     def say(self, state: State, words: str) -> None:
         """The state in a sentence; logged when the state is new."""
@@ -175,7 +177,8 @@ class Side(abc.ABC):
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         link = Link(SocketWire(reader, writer))
         try:
-            first, _ = await asyncio.wait_for(link.receive(), 10)
+            async with asyncio.timeout(10):
+                first, _ = await link.receive()
             if isinstance(first, Connect) and first.role == "node":
                 await self._serve_node(link)
             elif isinstance(first, Connect):

@@ -125,7 +125,8 @@ class Supervisor:
             await self._carry_out()
             self._bell.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._bell.wait(), 1.0)
+                async with asyncio.timeout(1.0):
+                    await self._bell.wait()
 
     async def _carry_out(self) -> None:
         now = time.monotonic()
@@ -235,7 +236,8 @@ class Supervisor:
         child.answers[number] = answer
         await child.link.send(WaitFor(number, timeout) if question is WaitFor else Examine(number))
         try:
-            return await asyncio.wait_for(answer, timeout + 10)
+            async with asyncio.timeout(timeout + 10):
+                return await answer
         except (TimeoutError, asyncio.CancelledError) as error:
             if isinstance(error, asyncio.CancelledError) and not answer.cancelled():
                 raise

@@ -134,7 +134,8 @@ class Daemon:
         ready = asyncio.Event()
         self._task = asyncio.create_task(self._keep(ready), name="aria2c")
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(ready.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await ready.wait()
 
     async def stop(self) -> None:
         """Ends it and waits for its end."""
@@ -199,7 +200,8 @@ class Daemon:
             if await asyncio.to_thread(self._ping, 1.0):  # whoever took our port may be silent
                 return True
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await process.wait()
             pause = min(0.5, pause * 1.5)
         return False
 
@@ -208,7 +210,8 @@ class Daemon:
         missed = 0
         while missed < _PINGS_MISSED:
             with contextlib.suppress(TimeoutError):
-                return f"aria2c ended with status {await asyncio.wait_for(process.wait(), _PING_EVERY)}"
+                async with asyncio.timeout(_PING_EVERY):
+                    return f"aria2c ended with status {await process.wait()}"
             missed = 0 if await asyncio.to_thread(self._ping, RPC_TIMEOUT) else missed + 1
         return f"aria2c did not answer {missed} times and was killed"
 

@@ -156,7 +156,8 @@ class Downloader:
             if time.monotonic() > deadline:
                 raise silence(wanted, found, timeout)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(bell.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await bell.wait()
             pause = min(_SLOWEST_LOOK, pause * 2)
 
     def _ring(self, gid: str) -> None:

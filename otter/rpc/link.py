@@ -118,7 +118,8 @@ class Link:
 async def open_unix(path: Path, timeout: float = 5.0) -> SocketWire:
     """Connects to a side's socket; raises :class:`LinkClosed` when it is not there."""
     try:
-        return SocketWire(*await asyncio.wait_for(asyncio.open_unix_connection(str(path)), timeout))
+        async with asyncio.timeout(timeout):
+            return SocketWire(*await asyncio.open_unix_connection(str(path)))
     except (OSError, TimeoutError) as error:
         raise LinkClosed(f"no side listens on {path.name}: {type(error).__name__}") from None
 

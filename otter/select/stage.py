@@ -88,7 +88,8 @@ class Selector:
             if before != self._position and self._may_move(before):
                 return self._run([], before)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._reader.bell.wait(), 0.1 if self._flush else 1.0)
+                async with asyncio.timeout(0.1 if self._flush else 1.0):
+                    await self._reader.bell.wait()
 
     def _may_move(self, read: Position) -> bool:
         """Two pipelines that each wrote down a position because the other did so would never come to rest."""

@@ -143,7 +143,8 @@ class Session:
 
         result.rawlink(arrived)
         try:
-            return await asyncio.wait_for(future, self.timeout)
+            async with asyncio.timeout(self.timeout):
+                return await future
         except NoNodeError:
             raise Missing(f"znode {args[0]} is missing") from None
         except NodeExistsError:

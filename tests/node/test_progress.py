@@ -85,6 +85,16 @@ def test_counters_grow_with_batches() -> None:
     assert progress.pipes[PipeKind.INLINE] == 2 and progress.loaded.number == 2
 
 
+def test_pieces_count_when_the_last_one_is_committed() -> None:
+    progress = LoadProgress()
+    progress.held_piece(ticket(1), 1)
+    progress.held_piece(ticket(2), 0)
+    assert progress.rate.total == 0
+    progress.loaded_batch(ticket(3), 0, 0.5)
+    progress.loaded_batch(ticket(4), 0, 0.5)
+    assert (progress.rate.total, progress.conflicts, progress.transactions) == (40, 1, 4)
+
+
 def test_acked_takes_the_delay_of_the_termin() -> None:
     progress = SelectProgress()
     progress.acked_batch(ticket(1), Termin(1, 1, TerminType.NORMAL, delay=0.25))

@@ -18,13 +18,14 @@ from bench.servers import free_port
 from .cluster import Cluster, until
 
 BAD_CONFIG = 3
+NID = 77
 
 
 @pytest.fixture
 def home(cluster: Cluster) -> Iterator[Path]:
     """The home of a sixth node that the manager does not know."""
-    yield cluster.init_node(6)
-    shutil.rmtree(cluster.home_of(6))
+    yield cluster.init_node(NID)
+    shutil.rmtree(cluster.home_of(NID))
 
 
 def run(home: Path, *role: str) -> subprocess.CompletedProcess[str]:
@@ -47,7 +48,7 @@ def change(home: Path, **settings: Any) -> None:
 
 
 def test_nid_the_manager_does_not_know(home: Path) -> None:
-    refused(run(home), "nid = 6", "the manager knows no such node", "conf/nid")
+    refused(run(home), f"nid = {NID}", "the manager knows no such node", "conf/nid")
 
 
 def test_nid_that_is_no_number(home: Path) -> None:
@@ -68,7 +69,7 @@ def test_home_that_is_in_use(cluster: Cluster) -> None:
 def test_port_that_is_taken(cluster: Cluster, home: Path, which: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ports = {"port": free_port(), "downloadPort": free_port(), which: taken.getsockname()[1]}
-        node = {"name": "n6", "nid": 6, "ip": "127.0.0.1", "zookeeper": "zk", **ports}
+        node = {"name": "n6", "nid": NID, "ip": "127.0.0.1", "zookeeper": "zk", **ports}
         cluster.apply(nodes=[node])
         try:
             refused(run(home), f"{which} of node n6 = {ports[which]}", "cannot listen", "another port")
@@ -104,7 +105,7 @@ def test_manager_that_cannot_be_reached_is_waited_for(home: Path) -> None:
 
 
 def test_zookeeper_that_cannot_be_reached_is_waited_for(cluster: Cluster, home: Path) -> None:
-    node = {"name": "n6", "nid": 6, "ip": "127.0.0.1", "zookeeper": "far", "port": free_port(),
+    node = {"name": "n6", "nid": NID, "ip": "127.0.0.1", "zookeeper": "far", "port": free_port(),
             "downloadPort": free_port()}  # fmt: skip
     address = f"127.0.0.1:{free_port()}"
     cluster.apply(zookeepers=[{"name": "far", "servers": [address]}], nodes=[node])

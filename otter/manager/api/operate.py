@@ -86,7 +86,8 @@ async def _events(call: Call) -> web.StreamResponse:
             except Retryable:
                 await response.write(b": the store does not answer\n\n")
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(call.desk.closing.wait(), 1.0)
+                async with asyncio.timeout(1.0):
+                    await call.desk.closing.wait()
     return response
 
 
