@@ -109,10 +109,16 @@ async def served(settings: Settings) -> AsyncIterator[Desk]:
         stack.callback(engine.dispose)
         if not await asyncio.to_thread(Accounts(engine).exists, ADMIN):
             raise BadConfig("user admin", None, "the store has no user yet: run `otter manager init`")
-        desk = Desk(engine, key, session_timeout=settings["otter.zookeeper.sessionTimeout"] / 1000)
+        desk = Desk(
+            engine,
+            key,
+            session_timeout=settings["otter.zookeeper.sessionTimeout"] / 1000,
+            pool=settings["otter.communication.pool.size"],
+        )
         await stack.enter_async_context(desk.open())
         bind = str(settings["otter.bind"])
-        await _listen(stack, rpc_app(desk, key), bind, settings, "otter.communication.manager.port")
+        rpc = rpc_app(desk, key, settings["otter.communication.payload"])
+        await _listen(stack, rpc, bind, settings, "otter.communication.manager.port")
         await _listen(stack, web_app(desk), bind, settings, "otter.port")
         stack.push_async_callback(desk.close_answers)  # before the sites wait for their answers to end
         yield desk

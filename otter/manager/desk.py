@@ -31,14 +31,16 @@ TICK = 1.0
 class Desk:
     """Open while the manager runs (``async with``). ``closing`` is set when long answers must come to an end."""
 
-    def __init__(self, engine: Engine, key: bytes, session_timeout: float, zookeeper_deadline: float = 5.0) -> None:
+    def __init__(
+        self, engine: Engine, key: bytes, *, session_timeout: float, zookeeper_deadline: float = 5.0, pool: int = 10
+    ) -> None:
         self.store = Store(engine)
         self.accounts = Accounts(engine)
         self.vault = Vault(key)
         self.reports = Reports()
         self.zookeepers = ZooKeepers(session_timeout, zookeeper_deadline)
         self.closing = asyncio.Event()
-        self._key = key
+        self._key, self._pool = key, pool
         self._peers: dict[str, Peer] = {}
         self._changed = asyncio.Condition()
         self._version = 0
@@ -135,7 +137,7 @@ class Desk:
         """The way to a node's communication port."""
         url = address_of(node)
         if url not in self._peers:
-            self._peers[url] = Peer(url, self._key)
+            self._peers[url] = Peer(url, self._key, self._pool)
         return self._peers[url]
 
     async def live_nodes(self, names: tuple[str, ...]) -> list[Node]:

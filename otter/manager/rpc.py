@@ -16,9 +16,9 @@ from otter.rpc.auth import Verifier
 LONGEST = 60.0
 
 
-def rpc_app(desk: Desk, key: bytes) -> web.Application:
+def rpc_app(desk: Desk, key: bytes, payload: int = 8 << 20) -> web.Application:
     """Every request is signed with the cluster key; a report may carry many sides."""
-    app = web.Application(middlewares=[Verifier(key).middleware(), problems], client_max_size=8 << 20)
+    app = web.Application(middlewares=[Verifier(key).middleware(), problems], client_max_size=payload)
     answers = _Answers(desk)
     app.router.add_get("/rpc/v1/nodes/{nid:[0-9]+}/config", answers.config)
     app.router.add_post("/rpc/v1/nodes/{nid:[0-9]+}/report", answers.report)

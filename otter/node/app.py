@@ -77,7 +77,8 @@ class App:
         stack.enter_context(_only_one(self.settings.home))
         for name in ("otter.htdocs.dir", "otter.download.dir", "otter.extend.dir"):
             self.settings.path(name).mkdir(parents=True, exist_ok=True)
-        managers = [Peer(f"http://{at}", self.key) for at in self.settings["otter.manager.address"]]
+        pool = self.settings["otter.communication.pool.size"]
+        managers = [Peer(f"http://{at}", self.key, pool) for at in self.settings["otter.manager.address"]]
         for manager in managers:
             stack.push_async_callback(manager.close)
         source = ConfigSource(managers, self.nid, ConfigCache(self.settings.conf / "node.cache.json"))
