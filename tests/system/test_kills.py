@@ -155,16 +155,13 @@ def test_manager_is_not_needed(open_bank: Any) -> None:
 
 def test_three_load_nodes_take_turns(open_bank: Any) -> None:
     bank = open_bank(loadNodes=[f"n{nid}" for nid in LOADERS], parameters={"lbAlgorithm": "RoundRbin"})
-    bank.writer.more(60)
-    bank.settle()
 
     def loaded() -> set[int]:
         return {side.nid for side in bank.channel.view.sides if side.side == "load" and side.rows}
 
-    try:
-        until(lambda: loaded() == set(LOADERS), "each of the three has loaded rows", 10)
-    except AssertionError as error:
-        raise AssertionError(f"{error}\n{bank.channel.words()}") from None
+    until(lambda: loaded() == set(LOADERS), "each of the three has loaded rows")
+    bank.writer.more(20)
+    bank.settle()
 
 
 def test_the_other_select_node_takes_over(open_bank: Any) -> None:
