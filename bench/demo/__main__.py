@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 
 import msgspec
 import pymysql
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
 from bench.demo import shop, view
@@ -18,7 +19,7 @@ from bench.demo.compare import Comparison, compare
 from bench.demo.workload import Shop
 from bench.demo.world import World, seconds_since
 from bench.processes import Ended
-from otter.cli.api import connect
+from otter.cli.api import Api, connect
 from otter.errors import OtterError
 from otter.model.stats import ClusterStatus, PipelineView
 
@@ -56,25 +57,33 @@ def _say(words: str) -> None:
 
 
 def live(world: World) -> int:
-    """Draws until Ctrl-C (which main turns into an orderly end)."""
+    """Draws until Ctrl-C (which main turns into an orderly end). Without a terminal: a picture every five seconds."""
+    _say(f"console {world.url}, user admin, password {world.password}; Ctrl-C stops everything")
     work = Shop(world.hangzhou.connect)
     work.start()
     api = connect(world.url, world.folder / "manager")
     picture = view.Picture((world.url, world.password), work.written)
+    console = Console()
     try:
-        with Live(console=Console(), auto_refresh=False, screen=sys.stdout.isatty()) as screen:
+        with Live(console=console, auto_refresh=False, screen=True) if console.is_terminal else nullcontext() as screen:
             while work.failure is None:
-                status, words = None, ""
-                try:
-                    status = api.get("/api/v1/status", ClusterStatus, timeout=5)
-                except OtterError as error:
-                    words = str(error)
-                screen.update(picture.frame(status, words), refresh=True)
-                time.sleep(0.5)
+                frame = _frame(api, picture)
+                if screen:
+                    screen.update(frame, refresh=True)
+                else:
+                    console.print(frame)
+                time.sleep(0.5 if screen else 5.0)
     finally:
         _say("\nstopping ...")
         work.stop()
     return 1
+
+
+def _frame(api: Api, picture: view.Picture) -> RenderableType:
+    try:
+        return picture.frame(api.get("/api/v1/status", ClusterStatus, timeout=5), "")
+    except OtterError as error:
+        return picture.frame(None, str(error))
 
 
 def once(world: World, seconds: float) -> int:

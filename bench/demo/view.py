@@ -69,6 +69,11 @@ class Picture:
         return Panel(text, title="Otter demo: hangzhou → us-west", border_style="cyan")
 
 
+def _brought(each: PipelineView) -> str:
+    """A load side on the select side's own node reads a file where it lies."""
+    return "read in place" if each.loader == each.mainstem else "pulled by aria2"
+
+
 def _pipeline(each: PipelineView, now: float) -> Panel:
     stages = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for name in view.STAGES:
@@ -86,7 +91,7 @@ def _pipeline(each: PipelineView, now: float) -> Panel:
         (f"{each.rows_per_second:,.0f} rows/s", "bold"), f" ({each.rows:,} so far)   delay ",
         (view.seconds(each.delay), "bold"), f" ({percentiles(each)})\n",
         f"batches: {each.batches_memory} by memory, {each.batches_inline} inline, ",
-        (f"{each.batches_file} files pulled by aria2", "bold"),
+        (f"{each.batches_file} files {_brought(each)}", "bold"),
         f"   on their way: {len(each.in_flight)}\n"
         f"mainstem {each.mainstem or 'nobody'}, loads on {each.loader or 'nobody'}",
     )  # fmt: skip
