@@ -139,9 +139,3 @@ class Desk:
         if url not in self._peers:
             self._peers[url] = Peer(url, self._key, self._pool)
         return self._peers[url]
-
-    async def live_nodes(self, names: tuple[str, ...]) -> list[Node]:
-        """Those of the nodes that are alive; empty when ZooKeeper does not say."""
-        scene = await self.scene()
-        nodes = [scene.catalog.nodes[name] for name in names if name in scene.catalog.nodes]
-        return [node for node in nodes if node.nid in scene.picture.alive]
