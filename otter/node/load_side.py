@@ -327,11 +327,10 @@ class LoadSide(Side):
             self._progress.held_piece(ticket, applied.conflicts)
             await self._tell(Termin(ticket.epoch, ticket.number, TerminType.HELD))
             return
-        now = time.time()
-        delay = max(0.0, now + self._clock_offset - ticket.committed) if ticket.committed else 0.0
+        delay = max(0.0, applied.applied_at + self._clock_offset - ticket.committed) if ticket.committed else 0.0
         self._progress.loaded_batch(ticket, applied.conflicts, delay)
         self._progress.parked = self._loader.parked_keys
-        await self._tell(Termin(ticket.epoch, ticket.number, TerminType.NORMAL, now, delay))
+        await self._tell(Termin(ticket.epoch, ticket.number, TerminType.NORMAL, applied.applied_at, delay))
 
     # -- watching ---------------------------------------------------------------------------------------------------
 

@@ -77,7 +77,37 @@ class Reached:
 
 
 @dataclass
-class SelectProgress:
+class Counters:
+    """What both sides count over the life of their process."""
+
+    rate: Rate = field(default_factory=Rate)
+    delays: Quantiles = field(default_factory=Quantiles)
+    delay: float = 0.0
+    transactions: int = 0
+    bytes: int = 0
+    pipes: dict[PipeKind, int] = field(default_factory=lambda: dict.fromkeys(PipeKind, 0))
+
+    def count(self, ticket: Ticket) -> None:
+        self.rate.add(ticket.rows)
+        self.bytes += ticket.key.size
+        self.pipes[ticket.key.kind] += 1
+
+    def late(self, delay: float) -> None:
+        self.delay = delay
+        self.delays.add(delay)
+
+    def counted(self, base: SideReport) -> SideReport:
+        """``base`` with these figures."""
+        return msgspec.structs.replace(
+            base, delay=self.delay, delay_p50=self.delays.at(0.5), delay_p99=self.delays.at(0.99),
+            rows=self.rate.total, rows_per_second=self.rate.per_second(), transactions=self.transactions,
+            bytes=self.bytes, batches_memory=self.pipes[PipeKind.MEMORY],
+            batches_inline=self.pipes[PipeKind.INLINE], batches_file=self.pipes[PipeKind.FILE],
+        )  # fmt: skip
+
+
+@dataclass
+class SelectProgress(Counters):
     """The select side's numbers of one epoch."""
 
     epoch: int = 0
@@ -88,29 +118,20 @@ class SelectProgress:
     shipped: Reached = field(default_factory=Reached)
     loaded: Reached = field(default_factory=Reached)
     acked: Reached = field(default_factory=Reached)
-    rate: Rate = field(default_factory=Rate)
-    delays: Quantiles = field(default_factory=Quantiles)
-    delay: float = 0.0
-    transactions: int = 0
-    bytes: int = 0
-    pipes: dict[PipeKind, int] = field(default_factory=lambda: dict.fromkeys(PipeKind, 0))
 
     def saw_head(self, head: Position) -> None:
         if head != self.head:
             self.head, self.head_at = head, time.time()
 
     def shipped_batch(self, ticket: Ticket, transactions: int) -> None:
-        self.rate.add(ticket.rows)
+        self.count(ticket)
         self.transactions += transactions
-        self.bytes += ticket.key.size
-        self.pipes[ticket.key.kind] += 1
 
     def acked_batch(self, ticket: Ticket, termin: Termin | None) -> None:
         self.acked.move(ticket.end, ticket.number)
         self.loaded.move(ticket.end, ticket.number)
         if termin and ticket.rows:
-            self.delay = termin.delay
-            self.delays.add(termin.delay)
+            self.late(termin.delay)
 
     def verdict(
         self, in_flight: tuple[BatchView, ...], greeted: tuple[int, ...], read: Position, source_error: str
@@ -135,12 +156,8 @@ class SelectProgress:
     def report(self, base: SideReport) -> SideReport:
         head = StageProgress(position=positions.describe(self.head), at=self.head_at)
         return msgspec.structs.replace(
-            base, head=head, selected=self.selected.view(), extracted=self.extracted.view(),
-            shipped=self.shipped.view(), loaded=self.loaded.view(), acked=self.acked.view(), delay=self.delay,
-            delay_p50=self.delays.at(0.5), delay_p99=self.delays.at(0.99), rows=self.rate.total,
-            rows_per_second=self.rate.per_second(), transactions=self.transactions, bytes=self.bytes,
-            batches_memory=self.pipes[PipeKind.MEMORY], batches_inline=self.pipes[PipeKind.INLINE],
-            batches_file=self.pipes[PipeKind.FILE],
+            self.counted(base), head=head, selected=self.selected.view(), extracted=self.extracted.view(),
+            shipped=self.shipped.view(), loaded=self.loaded.view(), acked=self.acked.view(),
         )  # fmt: skip
 
 
@@ -156,21 +173,15 @@ class Clock:
 
 
 @dataclass
-class LoadProgress:
+class LoadProgress(Counters):
     """The load side's numbers; counters of this process."""
 
     loaded: Reached = field(default_factory=Reached)
-    rate: Rate = field(default_factory=Rate)
-    delays: Quantiles = field(default_factory=Quantiles)
     clock: Clock = field(default_factory=Clock)
-    delay: float = 0.0
-    transactions: int = 0
-    bytes: int = 0
     conflicts: int = 0
     parked: int = 0  # keys that wait in retl.otter_parked
     link_error: str = ""
     target_error: str = ""  # what ended the last try to load
-    pipes: dict[PipeKind, int] = field(default_factory=lambda: dict.fromkeys(PipeKind, 0))
     held: list[tuple[Ticket, int]] = field(default_factory=list)  # pieces that count once the last one is committed
 
     def held_piece(self, ticket: Ticket, conflicts: int) -> None:
@@ -181,14 +192,11 @@ class LoadProgress:
         self.target_error = ""
         self.transactions += ticket.transactions
         for piece, found in [*self.held, (ticket, conflicts)]:
-            self.rate.add(piece.rows)
-            self.bytes += piece.key.size
-            self.pipes[piece.key.kind] += 1
+            self.count(piece)
             self.conflicts += found
         self.held.clear()
         if ticket.rows:
-            self.delay = delay
-            self.delays.add(delay)
+            self.late(delay)
 
     def verdict(
         self, applying: Ticket | None, waiting: tuple[int, ...], linked: bool, since: float
@@ -210,9 +218,5 @@ class LoadProgress:
 
     def report(self, base: SideReport) -> SideReport:
         return msgspec.structs.replace(
-            base, loaded=self.loaded.view(), delay=self.delay, delay_p50=self.delays.at(0.5),
-            delay_p99=self.delays.at(0.99), rows=self.rate.total, rows_per_second=self.rate.per_second(),
-            transactions=self.transactions, bytes=self.bytes, conflicts=self.conflicts, parked=self.parked,
-            batches_memory=self.pipes[PipeKind.MEMORY], batches_inline=self.pipes[PipeKind.INLINE],
-            batches_file=self.pipes[PipeKind.FILE],
+            self.counted(base), loaded=self.loaded.view(), conflicts=self.conflicts, parked=self.parked
         )  # fmt: skip
