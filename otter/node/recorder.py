@@ -6,7 +6,6 @@ Writes to the same path are coalesced; while ZooKeeper is away they wait here, b
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 
 from otter.errors import Backoff, OtterError, Retryable
@@ -90,5 +89,4 @@ class Recorder:
         except Retryable:
             raise
         except OtterError as error:
-            with contextlib.suppress(ValueError):
-                log.warning("a hand-off could not be recorded: %s", error)
+            log.warning("a hand-off could not be recorded: %s", error)
